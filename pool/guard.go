@@ -1,0 +1,55 @@
+package pool
+
+import "time"
+
+// guard watches a wall clock that the pool goes by: a pure state machine. Safety
+// does not depend on it, for windows never overlap whatever the time is taken to
+// be; but a clock that jumped by years would put every node out of reach.
+//
+// The time is the wall clock's, or the highest time ever noted plus the time that
+// passed since, whichever is later. Where the wall clock moves against the time
+// that passes, by more than drift explains, it has jumped, and nobody is granted
+// anything until it moves back or an operator accepts it. Being switched off is no
+// jump: there is nothing to compare with.
+type guard struct {
+	begun   bool
+	mark    int64         // the highest time noted
+	marked  time.Duration // when, in time elapsed
+	offset  int64         // wall clock less elapsed time, as last believed
+	checked time.Duration
+	jumped  bool
+}
+
+// How far a wall clock may move against elapsed time without having jumped: half
+// a second at once, as clocks are set at start-up, and a thousandth of the time
+// between two looks, twice what time daemons slew by.
+const (
+	jumpTolerance = 500 * time.Millisecond
+	driftShare    = 1000
+)
+
+// begin starts with a mark read from the store, 0 where there is none.
+func (g *guard) begin(mark, wall int64, elapsed time.Duration) {
+	*g = guard{begun: true, mark: max(mark, wall), marked: elapsed, offset: wall - int64(elapsed), checked: elapsed}
+}
+
+// look compares the wall clock with the time elapsed, and returns the time to go
+// by and whether the wall clock has jumped.
+func (g *guard) look(wall int64, elapsed time.Duration) (now int64, jumped bool) {
+	moved := wall - int64(elapsed) - g.offset
+	allowed := int64(jumpTolerance + (elapsed-g.checked)/driftShare)
+	if g.jumped = moved > allowed || moved < -allowed; !g.jumped {
+		g.offset += moved
+		g.checked = elapsed
+		if wall > g.at(elapsed) {
+			g.mark, g.marked = wall, elapsed
+		}
+	}
+	return g.at(elapsed), g.jumped
+}
+
+// at returns the time without a look at the wall clock.
+func (g *guard) at(elapsed time.Duration) int64 { return g.mark + int64(elapsed-g.marked) }
+
+// accept takes the wall clock as it is, and the mark back to it.
+func (g *guard) accept(wall int64, elapsed time.Duration) { g.begin(0, wall, elapsed) }

@@ -1,0 +1,261 @@
+package pool
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"iter"
+	"math"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// batch is how many records a probe reads at once from a store that others write
+// to as well.
+const batch = 64
+
+// exhaustion is what is known of all nodes of one use being taken.
+type exhaustion struct {
+	freed atomic.Uint64 // how often a node was given back before its time
+	last  atomic.Pointer[proof]
+}
+
+// proof says that no node is free before a time, unless one was given back since the
+// search for it began.
+type proof struct {
+	until int64 // Unix ns
+	freed uint64
+}
+
+// until returns the time before which no node is free; 0 where that is not known.
+func (e *exhaustion) until() int64 {
+	p := e.last.Load()
+	if p == nil || p.freed != e.freed.Load() {
+		return 0
+	}
+	return p.until
+}
+
+// acquire finds a node of a use for a token. It begins where the token points to, so that
+// clients do not all try the same nodes first, and so that a repetition, also at
+// another server, comes upon what was granted before.
+func (s *space) acquire(ctx context.Context, use Use, token Token, now int64) (Grant, error) {
+	ns := s.current()
+	e := &ExhaustedError{Namespace: s.name, Use: use, Nodes: ns.count(use)}
+	known := &s.exhausted[use]
+	freed := known.freed.Load()
+	p := probe{space: s, use: use, token: token, now: now, earliest: math.MaxInt64, notYet: math.MaxInt64}
+	if node, ok := s.holds(token); ok { // most likely a repetition
+		taken, err := p.take(ctx, node)
+		if err == nil {
+			return p.grant, nil
+		}
+		if !p.skip(ns, taken, err) {
+			return Grant{}, err // it may have this node: another one would be lost to it
+		}
+	}
+	if wait := start(ns.Layout, ns.Floor) - now; ns.Floor > 0 && wait > int64(ns.Layout.Unit()) {
+		return Grant{}, &NotYetError{RetryAfter: time.Duration(wait)} // as each node would say
+	}
+	if until := known.until(); now < until {
+		e.RetryAfter = time.Duration(until - now)
+		return Grant{}, e
+	}
+	for first, run := range p.begun(ns).probes(use, token) {
+		if err := ctx.Err(); err != nil {
+			return Grant{}, err // nothing was tried that could have been granted
+		}
+		found, err := p.try(ctx, ns, first, run)
+		if err != nil {
+			return Grant{}, err // what was granted may not be written
+		}
+		if found {
+			return p.grant, nil
+		}
+	}
+	if p.notYet < math.MaxInt64 {
+		return Grant{}, &NotYetError{RetryAfter: time.Duration(p.notYet)}
+	}
+	if p.earliest < math.MaxInt64 {
+		e.RetryAfter = time.Duration(max(1, p.earliest-now))
+		known.last.Store(&proof{s.believe(p.earliest, now), freed})
+	}
+	return Grant{}, e
+}
+
+// believe returns until when a proof that all nodes are taken holds: until the
+// first of them ends or, where others may release one without our knowledge, for
+// a second at most.
+func (s *space) believe(earliest, now int64) int64 {
+	if s.pool.store.Exclusive() {
+		return earliest
+	}
+	return min(earliest, now+int64(time.Second))
+}
+
+// forgetExhaustion is for when a node was given back, or has changed otherwise.
+func (s *space) forgetExhaustion(node int64) {
+	r, _ := s.current().rangeOf(node)
+	s.exhausted[r.Use].freed.Add(1)
+}
+
+// holds returns the node that a token has, as far as is known here.
+func (s *space) holds(token Token) (int64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	node, ok := s.granted[token]
+	return node, ok
+}
+
+// hand notes that a node has another holder, or none. It is called before anybody can
+// see that, and whoever has seen it is not told any more that all nodes are taken.
+func (s *space) hand(node int64, from, to Token) {
+	if to.IsZero() {
+		s.forgetExhaustion(node)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.granted[from] == node {
+		delete(s.granted, from)
+	}
+	if !to.IsZero() {
+		s.granted[to] = node
+	}
+}
+
+// probes yields all nodes of a use in runs of up to batch, in an order that the
+// token gives. Runs that follow each other lie apart: neighbours fill up together,
+// and whoever went through them in order would meet thousands of taken nodes where
+// one in a hundred is free.
+func (n *Namespace) probes(use Use, token Token) iter.Seq2[int64, int64] {
+	return func(yield func(first, run int64) bool) {
+		total := n.count(use)
+		if total == 0 {
+			return
+		}
+		begin := int64(binary.BigEndian.Uint64(token[:8]) % uint64(total))
+		runs := (total + batch - 1) / batch
+		step := int64(binary.BigEndian.Uint64(token[8:])%uint64(runs)) + 1
+		for gcd(step, runs) != 1 { // else it would not come to all of them
+			step++
+		}
+		for i, run := int64(0), int64(0); i < runs; i, run = i+1, (run+step)%runs {
+			for at, end := run*batch, min(run*batch+batch, total); at < end; {
+				first, length := n.at(use, (begin+at)%total)
+				length = min(length, end-at)
+				if !yield(first, length) {
+					return
+				}
+				at += length
+			}
+		}
+	}
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// at returns the node that stands at an index among those of a use, and how many of
+// them follow it without a gap, itself included.
+func (n *Namespace) at(use Use, index int64) (node, run int64) {
+	for _, r := range n.Ranges {
+		if r.Use != use {
+			continue
+		}
+		if size := r.Last - r.First + 1; index >= size {
+			index -= size
+			continue
+		}
+		return r.First + index, r.Last - r.First + 1 - index
+	}
+	return 0, 0
+}
+
+// probe is one search for a node.
+type probe struct {
+	space    *space
+	use      Use
+	token    Token
+	now      int64
+	grant    Grant
+	earliest int64 // when the first of the taken nodes ends, Unix ns
+	notYet   int64 // the shortest wait for a free one, ns
+}
+
+// begun returns the namespace without those ranges in which no window can begin yet,
+// and notes how long that takes. Where a node that nobody ever had is refused, all of
+// its range are, and there may be more than anybody could go through.
+func (p *probe) begun(ns *Namespace) *Namespace {
+	some := *ns
+	some.Ranges = slices.DeleteFunc(slices.Clone(ns.Ranges), func(r Range) bool {
+		fresh := Node{Number: r.First}
+		_, err := acquire(ns, fresh, p.use, p.token, p.now)
+		_, notYet := errors.AsType[*NotYetError](err)
+		return notYet && p.skip(ns, fresh, err)
+	})
+	return &some
+}
+
+// try tries a run of nodes.
+func (p *probe) try(ctx context.Context, ns *Namespace, first, run int64) (found bool, err error) {
+	var records []NodeRecord
+	exclusive := p.space.pool.store.Exclusive()
+	if !exclusive {
+		if records, err = p.space.pool.store.Nodes(ctx, p.space.name, first, first+run-1); err != nil {
+			return false, err //nolint:wrapcheck // a store's errors say themselves what is wrong
+		}
+	}
+	for node := first; node < first+run; node++ {
+		if !exclusive {
+			seen := Node{Number: node}
+			if len(records) > 0 && records[0].Node == node {
+				if seen, err = decodeNode(ns, node, records[0].Value); err != nil {
+					return false, err
+				}
+				records = records[1:]
+			}
+			if _, err := acquire(ns, seen, p.use, p.token, p.now); err != nil && p.skip(ns, seen, err) {
+				continue
+			}
+		}
+		taken, err := p.take(ctx, node)
+		if err == nil {
+			return true, nil
+		}
+		if !p.skip(ns, taken, err) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// take acquires one node, or returns its record and why not.
+func (p *probe) take(ctx context.Context, node int64) (n Node, err error) {
+	err = p.space.update(ctx, node, p.now, func(ns *Namespace, e *entry) (Node, error) {
+		next, err := acquire(ns, e.node, p.use, p.token, p.now)
+		n = next
+		p.grant = next.grant(ns, p.now)
+		return next, err
+	})
+	return n, err
+}
+
+// skip notes why a node cannot be had, and reports whether others may be.
+func (p *probe) skip(ns *Namespace, n Node, err error) bool {
+	var notYet *NotYetError
+	switch {
+	case errors.Is(err, errTaken):
+		p.earliest = min(p.earliest, start(ns.Layout, n.Until))
+	case errors.As(err, &notYet):
+		p.notYet = min(p.notYet, int64(notYet.RetryAfter))
+	case errors.Is(err, ErrNotLeasable):
+	default:
+		return false
+	}
+	return true
+}
