@@ -1,0 +1,5 @@
+package main
+
+const daemonVariable = "none"
+
+func currentUmask() int { return 0 }
