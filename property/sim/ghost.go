@@ -1,0 +1,204 @@
+package sim
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/easyflake/easyflake/pool"
+)
+
+// ghost remembers all that was ever granted, whatever clocks, stores, servers and
+// clients have forgotten: each holder's window of each node, from the first tick
+// that it was given to the last that it may stamp. Grants count from the moment at
+// which the server had decided, whether or not anybody heard of them.
+type ghost struct {
+	w      *world
+	nodes  map[int64][]*claim // by node, in the order of their first ticks
+	tokens map[pool.Token]*holding
+	stored map[int64]stored // by node
+	latest int64            // the highest of the pool's times at a grant
+	tokenN int64
+}
+
+// holding is what is known of a token.
+type holding struct {
+	token  pool.Token
+	number int64 // for the trace
+	owners []*client
+	claims []*claim
+	gone   bool // its holder has given its lease back
+	shown  map[uint64]shown
+}
+
+// shown is the nonce that a revision was renewed with.
+type shown struct {
+	nonce pool.Token
+	by    *instance
+	life  int
+}
+
+// renewed takes note of a renewal granted: of two copies of a client that show the
+// same revision, one may be renewed, as far as the store remembers.
+func (g *ghost) renewed(i *instance, r pool.Renewal) {
+	h := g.holding(r.Token)
+	if h.shown == nil {
+		h.shown = make(map[uint64]shown)
+	}
+	before, again := h.shown[r.Revision]
+	now := shown{r.Nonce, i, g.w.engine.life}
+	h.shown[r.Revision] = now
+	if again && before.nonce != now.nonce && before.life == now.life && (before.by == now.by || !g.w.p.Exclusive) {
+		g.w.fail("holder %d was renewed twice at revision %d, with different nonces", h.number, r.Revision)
+	}
+}
+
+// stored is what the store has of a lease.
+type stored struct {
+	Token    pool.Token `json:"token"`
+	From     int64      `json:"from"`
+	Until    int64      `json:"until"`
+	Revision uint64     `json:"revision"`
+	Nonce    pool.Token `json:"nonce"`
+	life     int
+}
+
+// wrote takes note of a node's record. It reaches as far as what is granted, or that
+// would be granted again after a restart; and a lease's revision is never lowered, nor
+// reached by two renewals: one of them would be a copy's.
+func (g *ghost) wrote(node int64, value []byte) {
+	now, before := stored{life: g.w.engine.life}, g.stored[node]
+	if err := json.Unmarshal(value, &now); err != nil {
+		g.w.fail("the record of node %d: %v", node, err)
+	}
+	g.stored[node] = now
+	if now.Token.IsZero() {
+		return
+	}
+	h := g.holding(now.Token)
+	if now.Token == before.Token && now.From == before.From && now.life == before.life &&
+		(now.Revision < before.Revision || now.Revision == before.Revision && now.Nonce != before.Nonce) {
+		g.w.fail("the lease of holder %d was at revision %d in the store, and is written at revision %d by another renewal", h.number, before.Revision, now.Revision)
+	}
+	for _, c := range h.claims {
+		if c.node == node && c.from == now.From && c.life == now.life && !c.sealed && c.until > now.Until {
+			g.w.fail("node %d was granted to holder %d up to tick %d, and is written up to tick %d", node, h.number, c.until, now.Until)
+		}
+	}
+}
+
+// claim is a window that somebody was given.
+type claim struct {
+	of          *holding
+	node        int64
+	from, until int64
+	stamped     int64 // the last tick stamped, from - 1 if none
+	life        int   // of the engine that has the latest grant
+	sealed      bool  // given back: nothing is stamped from until on
+	cloned      int64 // with A2 broken: until when two may stamp the same
+}
+
+func newGhost(w *world) *ghost {
+	return &ghost{w: w, nodes: make(map[int64][]*claim), tokens: make(map[pool.Token]*holding), stored: make(map[int64]stored)}
+}
+
+// holding returns what is known of a token.
+func (g *ghost) holding(t pool.Token) *holding {
+	h := g.tokens[t]
+	if h == nil {
+		g.tokenN++
+		h = &holding{token: t, number: g.tokenN}
+		g.tokens[t] = h
+	}
+	return h
+}
+
+func (h *holding) ownedBy(c *client) bool { return slices.Contains(h.owners, c) }
+
+// granted takes note of a grant.
+func (g *ghost) granted(grant pool.Grant) {
+	g.latest = max(g.latest, grant.Now)
+	h := g.holding(grant.Token)
+	var mine *claim
+	for _, c := range h.claims {
+		if c.node == grant.Node && c.from == grant.From {
+			mine = c
+		}
+	}
+	all := g.nodes[grant.Node]
+	switch {
+	case mine == nil:
+		mine = &claim{of: h, node: grant.Node, from: grant.From, until: grant.Until, stamped: grant.From - 1}
+		h.claims = append(h.claims, mine)
+		i, _ := slices.BinarySearchFunc(all, grant.From, func(c *claim, from int64) int { return int(min(1, max(-1, c.from-from))) })
+		// One that begins later than with the next tick is a repetition of what another
+		// server has granted, which crashed before it said so.
+		if i > 0 && i == len(all) && grant.From <= g.w.tick(grant.Now)+1 && !all[i-1].sealed && all[i-1].until > g.w.tick(grant.Now) && g.w.count.Restores == 0 && !g.w.p.broken() {
+			g.w.fail("node %d was granted to holder %d while the window of holder %d lasts, up to tick %d: it is tick %d", grant.Node, h.number, all[i-1].of.number, all[i-1].until, g.w.tick(grant.Now))
+		}
+		if i > 0 && all[i-1].until == grant.From && all[i-1].until > all[i-1].from {
+			g.w.count.Contiguous++
+		}
+		g.nodes[grant.Node] = slices.Insert(all, i, mine)
+	case mine.sealed || grant.Until <= mine.until:
+		return
+	default:
+		mine.until = grant.Until
+	}
+	mine.life = g.w.engine.life
+	if grant.From >= grant.Until {
+		g.w.fail("a window without ticks was granted: node %d [%d, %d)", grant.Node, grant.From, grant.Until)
+	}
+	if grant.Until > g.w.p.layout.MaxTick()+1 || grant.From < 0 {
+		g.w.fail("a window that the layout does not have was granted: node %d [%d, %d)", grant.Node, grant.From, grant.Until)
+	}
+	for _, c := range g.nodes[grant.Node] {
+		if c == mine || max(c.from, mine.from) >= min(c.until, mine.until) {
+			continue
+		}
+		g.w.count.Overlaps++
+		if !g.w.p.broken() {
+			g.w.fail("node %d was granted for [%d, %d) to holder %d, and for [%d, %d) to holder %d",
+				c.node, c.from, c.until, c.of.number, mine.from, mine.until, h.number)
+			return
+		}
+	}
+}
+
+// sealed takes note that a holder stamps nothing after a tick any more. It is true
+// from when the release was sent.
+func (g *ghost) sealed(r pool.Release) {
+	h := g.holding(r.Token)
+	h.gone = true
+	for _, c := range h.claims {
+		if c.node != r.Node || r.Last < c.from-1 || r.Last >= c.until || c.sealed {
+			continue
+		}
+		if len(h.owners) > 1 && g.w.p.Break == Copies {
+			continue // it speaks for one of them
+		}
+		if c.stamped > r.Last {
+			g.w.fail("holder %d gives node %d back as stamped up to tick %d, and has stamped tick %d", h.number, r.Node, r.Last, c.stamped)
+		}
+		c.until, c.sealed = r.Last+1, true
+	}
+}
+
+// stamping returns the claim that allows a client a tick of a node, nil if none
+// does.
+func (g *ghost) stamping(c *client, node, tick int64) *claim {
+	for _, x := range g.nodes[node] {
+		if x.from <= tick && tick < x.until && x.of.ownedBy(c) {
+			return x
+		}
+	}
+	return nil
+}
+
+// busyUntil returns when the last window of a node ends.
+func (g *ghost) busyUntil(node int64) int64 {
+	var until int64
+	for _, c := range g.nodes[node] {
+		until = max(until, c.until)
+	}
+	return until
+}
