@@ -1,0 +1,17 @@
+// Package peers measures this project beside the libraries that people use for the
+// same, and beside what the hardware allows, in loops of the same kind. It is a
+// module of its own, so that none of them is a dependency of the project:
+//
+//	cd bench/peers
+//	go test -run '^$' -bench . -cpu 1,2 -count 10 -timeout 0 | tee bench.txt
+//	go run ./report -out ../../docs bench.txt
+//
+// Each name is made of name=value parts. The layout says what is compared:
+//
+//	own    each at its default: what its layout's ceiling allows
+//	wide   the sequence wide open: what the code costs
+//	none   no sequence that could run out, and so only one form
+//
+// Rows of own and wide are never compared with each other; those of none go with
+// both. What has a sequence that cannot be widened (godruoyi, sno) is in own only.
+package peers

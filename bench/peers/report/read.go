@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/perf/benchfmt"
+	"golang.org/x/perf/benchmath"
+	"golang.org/x/perf/benchproc"
+)
+
+// measurements are all the results that were read.
+type measurements struct {
+	list   []*benchmark
+	config map[string]string // of the machine, as the output says it
+
+	keys   *benchproc.Projection // what tells one benchmark from another
+	fields map[string]*benchproc.Field
+	byKey  map[benchproc.Key]*benchmark
+}
+
+func newMeasurements() (*measurements, error) {
+	var parser benchproc.ProjectionParser
+	keys, err := parser.Parse(".name,/impl,/layout,/goroutines,/sequence,/n,/gomaxprocs", nil)
+	if err != nil {
+		return nil, fmt.Errorf("projecting benchmarks: %w", err)
+	}
+	m := &measurements{
+		config: map[string]string{},
+		keys:   keys,
+		fields: map[string]*benchproc.Field{},
+		byKey:  map[benchproc.Key]*benchmark{},
+	}
+	for _, f := range keys.Fields() {
+		m.fields[f.Name] = f
+	}
+	return m, nil
+}
+
+// benchmark is one benchmark with the values of all times that it was run. The
+// numbers are 0 where its name has none of them; procs is at least 1.
+type benchmark struct {
+	name, impl, layout          string
+	procs, goroutines, sequence int
+	values                      map[string][]float64 // by unit, as benchfmt tidies it
+}
+
+// read adds what the output of go test has, which is named for errors.
+func (m *measurements) read(r io.Reader, name string) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for line := range bytes.Lines(data) {
+		if bytes.HasPrefix(line, []byte("FAIL")) || bytes.HasPrefix(line, []byte("--- FAIL")) {
+			return fmt.Errorf("%s: a benchmark failed; run again what is to be reported: %s", name, bytes.TrimSpace(line))
+		}
+	}
+	reader := benchfmt.NewReader(bytes.NewReader(data), name)
+	for reader.Scan() {
+		switch record := reader.Result().(type) {
+		case *benchfmt.SyntaxError:
+			return fmt.Errorf("no benchmark output of go test: %w", record)
+		case *benchfmt.Result:
+			for _, c := range record.Config {
+				m.config[c.Key] = string(c.Value)
+			}
+			key := m.keys.Project(record)
+			b := m.byKey[key]
+			if b == nil {
+				b = m.newBenchmark(key)
+				m.byKey[key] = b
+				m.list = append(m.list, b)
+			}
+			for _, v := range record.Values {
+				b.values[v.Unit] = append(b.values[v.Unit], v.Value)
+			}
+		}
+	}
+	if err := reader.Err(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (m *measurements) newBenchmark(key benchproc.Key) *benchmark {
+	number := func(field string) int {
+		n, err := strconv.Atoi(key.Get(m.fields[field]))
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	return &benchmark{
+		name:       key.Get(m.fields[".name"]),
+		impl:       key.Get(m.fields["/impl"]),
+		layout:     key.Get(m.fields["/layout"]),
+		procs:      max(number("/gomaxprocs"), 1),
+		goroutines: number("/goroutines"),
+		sequence:   number("/sequence"),
+		values:     map[string][]float64{},
+	}
+}
+
+// summary returns the median of a unit's values and the interval around it, and
+// whether there are any.
+func (b *benchmark) summary(unit string) (benchmath.Summary, bool) {
+	if b == nil || len(b.values[unit]) == 0 {
+		return benchmath.Summary{}, false
+	}
+	sample := benchmath.NewSample(slices.Clone(b.values[unit]), &benchmath.DefaultThresholds)
+	return benchmath.AssumeNothing.Summary(sample, 0.95), true
+}
+
+// median returns the median of a unit's values, and whether it can be drawn and
+// divided by.
+func (b *benchmark) median(unit string) (float64, bool) {
+	s, ok := b.summary(unit)
+	return s.Center, ok && s.Center > 0
+}
+
+func (b *benchmark) ours() bool  { return strings.HasPrefix(b.impl, "easyflake-") }
+func (b *benchmark) floor() bool { return strings.HasPrefix(b.impl, "floor-") }
+func (b *benchmark) peer() bool  { return !b.ours() && !b.floor() }
+
+// where returns the benchmarks of a name that fit.
+func (m *measurements) where(name string, fits func(*benchmark) bool) []*benchmark {
+	return filter(m.list, func(b *benchmark) bool { return b.name == name && fits(b) })
+}
+
+// named returns the benchmarks of a name.
+func (m *measurements) named(name string) []*benchmark {
+	return filter(m.list, func(b *benchmark) bool { return b.name == name })
+}
+
+func filter(list []*benchmark, fits func(*benchmark) bool) []*benchmark {
+	return slices.DeleteFunc(slices.Clone(list), func(b *benchmark) bool { return !fits(b) })
+}
+
+// compared returns the single IDs that may stand in one table: those of a layout,
+// and those that have no sequence.
+func (m *measurements) compared(layout string) []*benchmark {
+	return m.where("Next", func(b *benchmark) bool { return b.layout == layout || b.layout == "none" })
+}
+
+// distinct returns the distinct numbers of some benchmarks, in order.
+func distinct[T int | string](list []*benchmark, of func(*benchmark) T) []T {
+	var all []T
+	for _, b := range list {
+		if v := of(b); !slices.Contains(all, v) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+func procsOf(list []*benchmark) []int {
+	all := distinct(list, func(b *benchmark) int { return b.procs })
+	slices.Sort(all)
+	return all
+}
+
+func implsOf(list []*benchmark) []string {
+	return distinct(list, func(b *benchmark) string { return b.impl })
+}
+
+// one returns the benchmark of an implementation on so many processors, or nil.
+func one(list []*benchmark, impl string, procs int) *benchmark {
+	for _, b := range list {
+		if b.impl == impl && b.procs == procs {
+			return b
+		}
+	}
+	return nil
+}
+
+// fastest returns the benchmark that fits with the least time, or nil.
+func fastest(list []*benchmark, fits func(*benchmark) bool) *benchmark {
+	var best *benchmark
+	least := 0.0
+	for _, b := range list {
+		if v, ok := b.median("sec/op"); ok && fits(b) && (best == nil || v < least) {
+			best, least = b, v
+		}
+	}
+	return best
+}
