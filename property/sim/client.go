@@ -95,6 +95,7 @@ func (m *machine) start(forged *pool.Grant) {
 	p := m.newProcess("client" + string('0'+rune(m.slot)))
 	c := &client{process: p, m: m, calls: make(map[*call]struct{}), server: p.rng.IntN(m.p.Servers), forged: forged, layout: m.layoutNow(p.rng)}
 	m.cur = c
+	c.read = func() int64 { return m.wall.at(m.now) }
 	if forged != nil {
 		c.mute = m.p.Break != Copies
 		h := m.ghost.holding(forged.Token)
@@ -505,6 +506,9 @@ func (w *world) doubled(c *client, tick, node int64, double, which uint64) {
 		var together int64
 		for _, x := range w.ghost.nodes[node] {
 			together = max(together, x.cloned)
+			if x.early { // somebody else may have been granted the rest
+				together = max(together, x.until)
+			}
 		}
 		if tick >= together {
 			w.fail("%s made IDs of tick %d of node %d twice, and no copies had a window together beyond tick %d", c.name, tick, node, together)

@@ -27,8 +27,12 @@ type clientClock struct{ c *client }
 var _ clock.Clock = clientClock{}
 
 // Now implements [clock.Clock]. Between the reading and its use anything can
-// happen where no lock is held: the whole process is stopped or only this goroutine
-// is, and the lease is renewed, lost or replaced meanwhile.
+// happen: the whole process is stopped, or, where no lock is held, only this
+// goroutine is, and the lease is renewed, lost or replaced meanwhile.
+//
+// Who is stopped in here must hold no lock: another goroutine that wanted it would
+// count as one that runs, and the world would wait for it for ever. Who may hold
+// one gets an old reading instead, as turn explains.
 func (k clientClock) Now() int64 {
 	c := k.c
 	now := c.m.wall.at(c.now)
@@ -36,7 +40,10 @@ func (k clientClock) Now() int64 {
 		return now
 	}
 	switch {
-	case c.kind == making && chance(c.rng, c.p.StopInNow): // not under a lock that others may want: they would never settle
+	case c.olds.Load() > 0:
+		c.olds.Add(-1)
+		return c.old
+	case c.kind == making && chance(c.rng, c.p.StopInNow):
 		c.count.StopsInNow++
 		c.pause(between(c.rng, int64(c.unit()), 2*int64(c.p.Terms.Horizon)))
 	case c.kind == making && chance(c.rng, c.p.PreemptInNow):

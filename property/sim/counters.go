@@ -20,6 +20,7 @@ type Counters struct {
 	Lost, Repeated, Tardy        int // messages
 	HeldBack                     int // the same, until they may do harm
 	Stops, StopsInNow            int // of processes
+	StopsInTurn                  int // of a client that may hold its lease's lock
 	PreemptsInNow                int
 	ServerStops                  int
 	ClientCrashes, ServerCrashes int

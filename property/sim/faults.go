@@ -242,6 +242,10 @@ func (w *world) restore() {
 		w.floor = v.wall.at(w.now) + int64(w.p.Terms.Horizon)
 	}
 	for _, v := range w.servers {
+		if !told { // while windows last that it has forgotten
+			v.after(between(v.rng, int64(time.Millisecond), int64(w.p.Terms.FirstWindow)/4), nil, v.boot)
+			continue
+		}
 		v.rise()
 	}
 }

@@ -95,6 +95,7 @@ type claim struct {
 	life        int   // of the engine that has the latest grant
 	sealed      bool  // given back: nothing is stamped from until on
 	cloned      int64 // with A2 broken: until when two may stamp the same
+	early       bool  // with A2 broken: given back by one of two that hold it
 }
 
 func newGhost(w *world) *ghost {
@@ -174,7 +175,8 @@ func (g *ghost) sealed(r pool.Release) {
 			continue
 		}
 		if len(h.owners) > 1 && g.w.p.Break == Copies {
-			continue // it speaks for one of them
+			c.early = true // it speaks for one of them, and the other stamps on
+			continue
 		}
 		if c.stamped > r.Last {
 			g.w.fail("holder %d gives node %d back as stamped up to tick %d, and has stamped tick %d", h.number, r.Node, r.Last, c.stamped)

@@ -37,6 +37,7 @@ type Params struct {
 	HeldBack     int // releases that come once more when the node is granted again, and renewals after a restart
 	Brief        int // clients that make one ID and close
 	StopInNow    int // readings of the clock after which the process is stopped
+	StopInTurn   int // events of a client in the middle of which it is stopped
 	PreemptInNow int // readings after which another goroutine has its turn
 
 	Latency time.Duration // of the network, in the mean
@@ -146,6 +147,9 @@ func drawParams(r *rand.Rand, broken Assumption) Params {
 	}
 	p.Faults = min(max(30*p.Terms.Window, time.Minute), 20*time.Minute)
 	p.Restores = pick(r, 0, 0, 0, 1, 4)
+	if broken == LostWrites {
+		p.Restores = 8
+	}
 	p.Every = p.Faults / time.Duration(5+r.IntN(60))
 	p.Burst = max(p.Faults/time.Duration(100+r.IntN(300)), p.Terms.Window/20)
 	p.Big = pick(r, 0, 300, 3000, 30_000, 300_000)
@@ -157,6 +161,7 @@ func drawParams(r *rand.Rand, broken Assumption) Params {
 	p.HeldBack = pick(r, 0, 100, 500)
 	p.Brief = pick(r, 0, 0, 100, 400)
 	p.StopInNow = pick(r, 0, 0, 2, 10)
+	p.StopInTurn = pick(r, 0, 0, 2, 10)
 	p.PreemptInNow = pick(r, 0, 2, 10, 30)
 	p.Latency = pick(r, 100*time.Microsecond, time.Millisecond, 20*time.Millisecond, 300*time.Millisecond)
 	return p
@@ -168,8 +173,8 @@ func (p Params) String() string {
 	if p.Exclusive {
 		store = "exclusive"
 	}
-	return fmt.Sprintf("layout %s\nterms %+v, %d nodes and %d by hand, %d clients, %d servers, %s store, own clock %t, %v\nfrom %s for %v: a fault every %v, a burst every %v, big fills of %d\nper thousand: loss %d, repeat %d, tardy %d, slow store %d, store trouble %d, held back %d, brief %d, stops in Now %d, preemptions in Now %d; latency %v",
+	return fmt.Sprintf("layout %s\nterms %+v, %d nodes and %d by hand, %d clients, %d servers, %s store, own clock %t, %v\nfrom %s for %v: a fault every %v, a burst every %v, big fills of %d\nper thousand: loss %d, repeat %d, tardy %d, slow store %d, store trouble %d, held back %d, brief %d, stops in Now %d and in a turn %d, preemptions in Now %d; latency %v",
 		p.Layout, p.Terms, p.Nodes, p.Hands, p.Clients, p.Servers, store, p.OwnClock, p.Break,
 		p.Start.Format(time.RFC3339Nano), p.Faults, p.Every, p.Burst, p.Big,
-		p.Loss, p.Repeat, p.Tardy, p.SlowStore, p.StoreTrouble, p.HeldBack, p.Brief, p.StopInNow, p.PreemptInNow, p.Latency)
+		p.Loss, p.Repeat, p.Tardy, p.SlowStore, p.StoreTrouble, p.HeldBack, p.Brief, p.StopInNow, p.StopInTurn, p.PreemptInNow, p.Latency)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 )
 
 // process is what is stopped, killed and started as one: a client or a server.
@@ -22,9 +23,12 @@ type process struct {
 	stops   int      // how often it was stopped, or made to go on
 	late    []func() // events that wait for it to go on
 	parked  []*parked
-	inside  *parked  // the goroutine that was stopped while it read the clock, perhaps under a lock
-	kind    activity // of the goroutine woken last
-	ending  func()   // ends what does not end by itself when the process is killed
+	inside  *parked      // the goroutine that was stopped while it read the clock
+	kind    activity     // of the goroutine woken last
+	old     int64        // what its clock showed before it was stopped in its turn
+	olds    atomic.Int32 // how many readings are to be that
+	read    func() int64 // reads its clock; nil: it is never stopped in its turn
+	ending  func()       // ends what does not end by itself when the process is killed
 }
 
 // activity is what a goroutine is doing.
@@ -96,6 +100,28 @@ func (k *parked) resume() {
 func (p *process) spawn(kind activity, do func()) {
 	p.kind = kind
 	go do()
+}
+
+// turn lets happen what happens to a process; or it stops the process in the middle
+// of that, after some readings of its clock and before what is done with them,
+// whatever lock it holds. What it does before the first reading it would have done
+// before the stop. Here all of it happens when the process goes on, with the first
+// readings being old ones. Nobody can tell the difference: the process did nothing
+// else meanwhile, and what it sends comes late.
+func (p *process) turn(do func()) {
+	p.olds.Store(0)
+	if p.read == nil || p.quiet || !chance(p.rng, p.p.StopInTurn) {
+		do()
+		return
+	}
+	p.count.StopsInTurn++
+	old, olds := p.read(), 1+p.rng.Int32N(3)
+	p.stop(between(p.rng, int64(p.unit()), 2*int64(p.p.Terms.Horizon)))
+	p.late = append(p.late, func() {
+		p.old = old
+		p.olds.Store(olds)
+		do()
+	})
 }
 
 // stop keeps the whole process from doing anything for a while: everything that

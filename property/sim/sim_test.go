@@ -187,7 +187,7 @@ func TestSimRegressions(t *testing.T) {
 
 // TestSimWithCopies breaks A2: clients are copied while they run, and the copies
 // make IDs too. Then there are equal IDs, as docs/guarantees.md says; but no
-// further than the window that both of a pair have held.
+// further than the window that both of a pair have held, or that one of them gave back.
 func TestSimWithCopies(t *testing.T) {
 	single(t)
 	r := &Runner{Break: Copies}

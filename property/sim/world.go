@@ -77,7 +77,7 @@ func (w *world) run(until int64) {
 		case e.host.stopped || e.host.inside != nil:
 			e.host.late = append(e.host.late, e.do)
 		default:
-			e.do()
+			e.host.turn(e.do)
 		}
 	}
 	if w.failure == "" {
