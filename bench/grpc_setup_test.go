@@ -34,6 +34,7 @@ const (
 // grpcServer is a server with all that "easyflake-cli grpc" puts before its pool,
 // over TLS 1.3 on the loopback, and beside the pool a service that does nothing.
 type grpcServer struct {
+	local    *pool.Local
 	endpoint grpcpool.Endpoint
 	trusted  *tls.Config
 }
@@ -81,6 +82,14 @@ func registerEcho(r grpc.ServiceRegistrar) {
 // newGRPCServer serves a new store, with a namespace of the default terms.
 func newGRPCServer(tb testing.TB, store pool.Store, l layout.Layout, opts ...pool.Option) *grpcServer {
 	tb.Helper()
+	s := serveGRPC(tb, store, opts...)
+	require.NoError(tb, s.local.CreateNamespace(tb.Context(), pool.NewNamespace(poolNamespace, l)))
+	return s
+}
+
+// serveGRPC serves a store.
+func serveGRPC(tb testing.TB, store pool.Store, opts ...pool.Option) *grpcServer {
+	tb.Helper()
 	figures := prometheus.NewRegistry()
 	c := clock.Default()
 	log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelInfo}))
@@ -88,7 +97,6 @@ func newGRPCServer(tb testing.TB, store pool.Store, l layout.Layout, opts ...poo
 	require.NoError(tb, err)
 	local := pool.New(measured, append(opts, pool.WithLogger(log))...)
 	tb.Cleanup(func() { require.NoError(tb, local.Close()) })
-	require.NoError(tb, local.CreateNamespace(tb.Context(), pool.NewNamespace(poolNamespace, l)))
 	counted, err := poolprom.Pool(local, figures, c)
 	require.NoError(tb, err)
 	metrics, err := intercept.NewMetrics(figures, c)
@@ -128,15 +136,16 @@ func newGRPCServer(tb testing.TB, store pool.Store, l layout.Layout, opts ...poo
 	at, ok := listener.Addr().(*net.TCPAddr)
 	require.True(tb, ok)
 	return &grpcServer{
+		local:    local,
 		endpoint: grpcpool.Endpoint{Host: "127.0.0.1", Port: at.Port},
 		trusted:  &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: ca.Pool()},
 	}
 }
 
 // clients returns clients of the pool, each with a connection of its own.
-func (s *grpcServer) clients(tb testing.TB, n int) []pool.Pool {
+func (s *grpcServer) clients(tb testing.TB) []pool.Pool {
 	tb.Helper()
-	all := make([]pool.Pool, n)
+	all := make([]pool.Pool, grpcConnections)
 	for i := range all {
 		c, err := grpcpool.NewClient([]grpcpool.Endpoint{s.endpoint}, grpcpool.WithClientTLS(func(host string) *tls.Config {
 			trusted := s.trusted.Clone()

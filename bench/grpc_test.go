@@ -96,7 +96,7 @@ func echoes(tb testing.TB, s *grpcServer) []call {
 // renewals are calls that renew leases, each its own.
 func renewals(tb testing.TB, s *grpcServer, l layout.Layout) []call {
 	tb.Helper()
-	clients := s.clients(tb, grpcConnections)
+	clients := s.clients(tb)
 	all := make([]call, 2*grpcCallers)
 	for i := range all {
 		p := clients[i%len(clients)]
@@ -114,7 +114,7 @@ func renewals(tb testing.TB, s *grpcServer, l layout.Layout) []call {
 // leasings are calls that lease a node and give it back.
 func leasings(tb testing.TB, s *grpcServer, l layout.Layout) []call {
 	tb.Helper()
-	clients := s.clients(tb, grpcConnections)
+	clients := s.clients(tb)
 	all := make([]call, 2*grpcCallers)
 	for i := range all {
 		p := clients[i%len(clients)]
@@ -230,7 +230,7 @@ func median(values []float64) float64 {
 func spacedRenewals(tb testing.TB, s *grpcServer, l layout.Layout, c *clocktest.Clock) []call {
 	tb.Helper()
 	const leases = turn
-	clients := s.clients(tb, grpcConnections)
+	clients := s.clients(tb)
 	all := make([]*renewed, leases)
 	inParallel(tb, leases, func(i int64) error {
 		g, err := clients[int(i)%len(clients)].Acquire(tb.Context(), poolNamespace, l, pool.NewToken())

@@ -42,11 +42,14 @@ func onBolt(tb testing.TB, l layout.Layout) (*pool.Local, func() int64) {
 
 func newPool(tb testing.TB, s pool.Store, l layout.Layout) *pool.Local {
 	tb.Helper()
-	p := pool.New(s, pool.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	p := pool.New(s, pool.WithLogger(discard()))
 	tb.Cleanup(func() { require.NoError(tb, p.Close()) })
 	createNamespace(tb, p, l)
 	return p
 }
+
+// discard returns a log that costs what one costs, and is read by nobody.
+func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 func createNamespace(tb testing.TB, p *pool.Local, l layout.Layout) {
 	tb.Helper()
@@ -60,9 +63,15 @@ func createNamespace(tb testing.TB, p *pool.Local, l layout.Layout) {
 // benchmarks.
 func inParallel(tb testing.TB, n int, f func(i int64) error) {
 	tb.Helper()
+	inParallelFrom(tb, poolGoroutines, n, f)
+}
+
+// inParallelFrom calls f n times, from so many goroutines.
+func inParallelFrom(tb testing.TB, goroutines, n int, f func(i int64) error) {
+	tb.Helper()
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range poolGoroutines {
+	for range goroutines {
 		all.Go(func() {
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
 				if err := f(i); err != nil {

@@ -30,6 +30,7 @@ func (m *measurements) markdown() string {
 	m.latencies(&w)
 	m.fairness(&w)
 	m.saturated(&w)
+	m.pools(&w)
 	w.WriteString(larger)
 	return w.String()
 }

@@ -25,7 +25,7 @@ type measurements struct {
 
 func newMeasurements() (*measurements, error) {
 	var parser benchproc.ProjectionParser
-	keys, err := parser.Parse(".name,/impl,/layout,/goroutines,/sequence,/n,/gomaxprocs", nil)
+	keys, err := parser.Parse(".name,/impl,/layout,/store,/via,/op,/leases,/goroutines,/sequence,/n,/gomaxprocs", nil)
 	if err != nil {
 		return nil, fmt.Errorf("projecting benchmarks: %w", err)
 	}
@@ -46,6 +46,8 @@ func newMeasurements() (*measurements, error) {
 type benchmark struct {
 	name, impl, layout          string
 	procs, goroutines, sequence int
+	store, via, op              string // of a pool
+	leases                      int
 	values                      map[string][]float64 // by unit, as benchfmt tidies it
 }
 
@@ -102,6 +104,10 @@ func (m *measurements) newBenchmark(key benchproc.Key) *benchmark {
 		procs:      max(number("/gomaxprocs"), 1),
 		goroutines: number("/goroutines"),
 		sequence:   number("/sequence"),
+		store:      key.Get(m.fields["/store"]),
+		via:        key.Get(m.fields["/via"]),
+		op:         key.Get(m.fields["/op"]),
+		leases:     number("/leases"),
 		values:     map[string][]float64{},
 	}
 }
