@@ -36,7 +36,7 @@ func TestMultiples(t *testing.T) {
 	m, err := read(strings.NewReader(good), "test")
 	require.NoError(t, err)
 	require.InDeltaMapValues(t, map[key]float64{
-		{"Next/gen=sharded/clock=tsc/layout=wide", "1"}:       1.2,
+		{"Next/gen=sharded/clock=tsc/layout=wide", "1"}:      1.2,
 		{"Fill/gen=atomic/clock=tsc/layout=wide/n=256", "2"}: 0.25,
 	}, m.multiples, 1e-9)
 }
