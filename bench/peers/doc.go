@@ -4,7 +4,8 @@
 //
 //	cd bench/peers
 //	go test -run '^$' -bench . -cpu 1,2 -count 10 -timeout 0 | tee bench.txt
-//	go run ./report -out ../../docs bench.txt
+//	(cd ../.. && go test -run '^$' -bench Pool -count 10 -timeout 0 ./bench) | tee pools.txt
+//	go run ./report -out ../../docs bench.txt pools.txt
 //
 // Each name is made of name=value parts. The layout says what is compared:
 //

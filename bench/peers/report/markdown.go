@@ -11,6 +11,9 @@ import (
 // command is what makes the output that this program reads.
 const command = `go test -run '^$' -bench . -cpu 1,2 -count 10 -timeout 0`
 
+// poolCommand does the same for the pools.
+const poolCommand = `(cd ../.. && go test -run '^$' -bench Pool -count 10 -timeout 0 ./bench)`
+
 // missing stands where nothing was measured.
 const missing = "–"
 
@@ -65,10 +68,11 @@ func (m *measurements) machine(w *strings.Builder) {
 	t.add("runs of each", m.runs())
 	t.write(w)
 
-	fmt.Fprintf(w, "```sh\ncd bench/peers\n%s | tee bench.txt\ngo run ./report -out ../../docs bench.txt\n```\n\n", command)
+	fmt.Fprintf(w, "```sh\ncd bench/peers\n%s | tee bench.txt\n%s | tee pools.txt\ngo run ./report -out ../../docs bench.txt pools.txt\n```\n\n", command, poolCommand)
 	w.WriteString("Figures are medians, with the 95 % confidence interval of the median as ± where it is known. " +
-		"Figures of one run can be compared; those of two runs only if they were taken in turns on one quiet machine " +
-		"(`go tool benchstat`, p below 0.05, and it repeats).\n\n")
+		"Figures of one run can be compared. A difference means something if it exceeds the ± of both; " +
+		"between two runs it does only if they were taken in turns on one quiet machine " +
+		"(`go tool benchstat`, p below 0.05, and it repeats). Below 5 % even that is as often the place of the code in memory.\n\n")
 
 	versions := map[string]string{}
 	for module := range strings.FieldsSeq(m.config["modules"]) {
