@@ -3,9 +3,13 @@
 // module of its own, so that none of them is a dependency of the project:
 //
 //	cd bench/peers
-//	go test -run '^$' -bench . -cpu 1,2 -count 10 -timeout 0 | tee bench.txt
-//	(cd ../.. && go test -run '^$' -bench Pool -count 10 -timeout 0 ./bench) | tee pools.txt
+//	for i in $(seq 10); do go test -run '^$' -bench . -benchtime 100ms -cpu 1,2 -timeout 0; done | tee bench.txt
+//	for i in $(seq 10); do (cd ../.. && go test -run '^$' -bench Pool -benchtime 100ms -timeout 0 ./bench); done | tee pools.txt
 //	go run ./report -out ../../docs bench.txt pools.txt
+//
+// That takes half an hour of a quiet machine. Ten runs of all, and not all of each ten
+// times, so that what disturbs the machine for a while disturbs no benchmark for all
+// of its runs.
 //
 // Each name is made of name=value parts. The layout says what is compared:
 //

@@ -9,10 +9,10 @@ import (
 )
 
 // command is what makes the output that this program reads.
-const command = `go test -run '^$' -bench . -cpu 1,2 -count 10 -timeout 0`
+const command = `for i in $(seq 10); do go test -run '^$' -bench . -benchtime 100ms -cpu 1,2 -timeout 0; done`
 
 // poolCommand does the same for the pools.
-const poolCommand = `(cd ../.. && go test -run '^$' -bench Pool -count 10 -timeout 0 ./bench)`
+const poolCommand = `for i in $(seq 10); do (cd ../.. && go test -run '^$' -bench Pool -benchtime 100ms -timeout 0 ./bench); done`
 
 // missing stands where nothing was measured.
 const missing = "–"
