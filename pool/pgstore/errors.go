@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,26 +27,26 @@ var (
 
 // advice is what to do about an error, with the schema's name.
 func advice(kind error, schema string) string {
-	switch kind { //nolint:errorlint // it is one of those above itself
-	case ErrUnreachable:
+	switch {
+	case errors.Is(kind, ErrUnreachable):
 		return "check host and port, and that PostgreSQL runs there"
-	case ErrCredentials:
+	case errors.Is(kind, ErrCredentials):
 		return "check user and password, and the server's pg_hba.conf"
-	case ErrNoDatabase:
+	case errors.Is(kind, ErrNoDatabase):
 		return "create it, or name another one"
-	case ErrMissing:
+	case errors.Is(kind, ErrMissing):
 		return fmt.Sprintf("create schema %q with 'easyflake-cli store init URL', or name another one with %s=NAME", schema, schemaParameter)
-	case ErrForeign:
+	case errors.Is(kind, ErrForeign):
 		return fmt.Sprintf("schema %q is left as it is; name another one with %s=NAME", schema, schemaParameter)
-	case ErrNewer:
+	case errors.Is(kind, ErrNewer):
 		return fmt.Sprintf("schema %q is left as it is; use a newer EasyFlake", schema)
-	case ErrPermission:
+	case errors.Is(kind, ErrPermission):
 		return "grant it what the documentation of package pgstore says"
-	case ErrReadOnly:
+	case errors.Is(kind, ErrReadOnly):
 		return "name the primary or, with several hosts, add target_session_attrs=read-write"
-	case ErrUnsafe:
+	case errors.Is(kind, ErrUnsafe):
 		return "fsync is off: set it on"
-	case ErrIsolation:
+	case errors.Is(kind, ErrIsolation):
 		return "set default_transaction_isolation of the role or the database to read committed"
 	}
 	return ""
@@ -84,16 +85,16 @@ func explain(ctx context.Context, err error, schema string) error {
 		return err
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("pgstore: %w (%w)", ctx.Err(), oneLine{err})
+		return fmt.Errorf("pgstore: %w (%w)", ctx.Err(), lineError{err})
 	}
 	kind := ErrUnreachable
 	if server, answered := errors.AsType[*pgconn.PgError](err); answered {
 		kind = kindOf(server.Code)
 	}
 	if kind == nil {
-		return fmt.Errorf("pgstore: %w", oneLine{err})
+		return fmt.Errorf("pgstore: %w", lineError{err})
 	}
-	return fmt.Errorf("%w: %s (%w)", kind, advice(kind, schema), oneLine{err})
+	return fmt.Errorf("%w: %s (%w)", kind, advice(kind, schema), lineError{err})
 }
 
 // known reports whether an error is of this package already.
@@ -109,9 +110,17 @@ func known(err error) bool {
 	return false
 }
 
-// oneLine is an error of pgx, which writes one line for each address tried.
-type oneLine struct{ err error }
+// lineError is an error of pgx, which writes one line for each address tried.
+type lineError struct{ err error }
 
-func (e oneLine) Error() string { return strings.Join(strings.Fields(e.err.Error()), " ") }
+func (e lineError) Error() string {
+	var all []string
+	for line := range strings.Lines(e.err.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(all, line) { // tried with TLS and without
+			all = append(all, line)
+		}
+	}
+	return strings.Join(all, " ")
+}
 
-func (e oneLine) Unwrap() error { return e.err }
+func (e lineError) Unwrap() error { return e.err }

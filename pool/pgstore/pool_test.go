@@ -37,10 +37,10 @@ func TestPoolOfStore(t *testing.T) {
 }
 
 // open opens a store, and closes it in the end.
-func open(t testing.TB, address string, opts ...pgstore.Option) *pgstore.Store {
-	t.Helper()
-	s, err := pgstore.Open(t.Context(), address, opts...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+func open(tb testing.TB, address string, opts ...pgstore.Option) *pgstore.Store {
+	tb.Helper()
+	s, err := pgstore.Open(tb.Context(), address, opts...)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, s.Close()) })
 	return s
 }

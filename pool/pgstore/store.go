@@ -102,16 +102,16 @@ func (s *Store) usable(ctx context.Context) error {
 	return ctx.Err() //nolint:wrapcheck // the caller's own
 }
 
-// row reads one row; ok is false where there is none.
-func (s *Store) row(ctx context.Context, sql string, args, to []any) (ok bool, err error) {
+// row reads one row; where there is none, nothing is read.
+func (s *Store) row(ctx context.Context, sql string, args, to []any) error {
 	if err := s.usable(ctx); err != nil {
-		return false, err
+		return err
 	}
-	err = s.db.QueryRow(ctx, sql, args...).Scan(to...)
+	err := s.db.QueryRow(ctx, sql, args...).Scan(to...)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
+		return nil
 	}
-	return err == nil, s.failed(ctx, err)
+	return s.failed(ctx, err)
 }
 
 // rows reads all rows.
@@ -138,7 +138,7 @@ func (s *Store) Namespaces(ctx context.Context) ([]string, error) {
 
 // Namespace implements [pool.Store].
 func (s *Store) Namespace(ctx context.Context, name string) (r pool.Record, err error) {
-	_, err = s.row(ctx, s.sql.namespace, []any{[]byte(name)}, []any{&r.Revision, &r.Value})
+	err = s.row(ctx, s.sql.namespace, []any{[]byte(name)}, []any{&r.Revision, &r.Value})
 	return r, err
 }
 
@@ -159,7 +159,8 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 	if value == nil {
 		value = []byte{} // NULL is another thing
 	}
-	lock, sql, args := s.sql.share, "", []any{[]byte(w.Namespace), value}
+	lock, args := s.sql.share, []any{[]byte(w.Namespace), value}
+	var sql string
 	// Revisions past those of the database are negative there, and no record's.
 	switch {
 	case w.OfNamespace && w.NamespaceRevision == 0:
@@ -199,7 +200,7 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 // Now implements [pool.Store]: the database's time, to the microsecond.
 func (s *Store) Now(ctx context.Context) (int64, error) {
 	var micros int64
-	_, err := s.row(ctx, s.sql.now, nil, []any{&micros})
+	err := s.row(ctx, s.sql.now, nil, []any{&micros})
 	return micros * 1000, err
 }
 

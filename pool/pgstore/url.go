@@ -29,7 +29,8 @@ type options struct{ schema string }
 func WithSchema(name string) Option { return func(o *options) { o.schema = name } }
 
 // Redacted returns a URL as it may be shown to anybody: without the password and
-// without the parameters, of which some are secret too. It need not be a valid one.
+// without the parameters, of which some are secret too, but the schema. It need not be
+// a valid one.
 func Redacted(address string) string {
 	scheme, rest, found := strings.Cut(address, "://")
 	if !found {
@@ -42,10 +43,21 @@ func Redacted(address string) string {
 		user, _, _ = strings.Cut(rest[:at], ":")
 		user, rest = user+"@", rest[at+1:]
 	}
-	if end := strings.IndexAny(rest, "?#"); end >= 0 {
-		rest = rest[:end]
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, parameters, _ := strings.Cut(rest, "?")
+	schema := ""
+	for parameter := range strings.SplitSeq(parameters, "&") {
+		if strings.HasPrefix(parameter, schemaParameter+"=") {
+			schema = "?" + parameter
+		}
 	}
-	return scheme + "://" + user + rest
+	return scheme + "://" + user + rest + schema
+}
+
+// Valid says what is wrong with a URL, as far as that can be told without connecting.
+func Valid(address string) error {
+	_, _, err := parse(address, nil)
+	return err
 }
 
 // parse leaves all to pgx but the schema.

@@ -18,43 +18,43 @@ import (
 // Server returns the URL of a database that tests may make schemas in, that of
 // EASYFLAKE_TEST_POSTGRES if it is set. Where none answers the test is skipped; in CI it
 // fails.
-func Server(t testing.TB) string {
-	t.Helper()
+func Server(tb testing.TB) string {
+	tb.Helper()
 	address := cmp.Or(os.Getenv("EASYFLAKE_TEST_POSTGRES"), "postgres://postgres@127.0.0.1:5432/test")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Second)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, address)
 	if err != nil {
-		Missing(t, "no PostgreSQL answers; EASYFLAKE_TEST_POSTGRES can name one: %v", err)
+		Missing(tb, "no PostgreSQL answers; EASYFLAKE_TEST_POSTGRES can name one: %v", err)
 	}
 	_ = conn.Close(ctx)
 	return address
 }
 
 // Missing skips a test that lacks something, or has it fail in CI.
-func Missing(t testing.TB, format string, args ...any) {
-	t.Helper()
+func Missing(tb testing.TB, format string, args ...any) {
+	tb.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf(format, args...)
+		tb.Fatalf(format, args...)
 	}
-	t.Skipf(format, args...)
+	tb.Skipf(format, args...)
 }
 
 // Empty returns the URL of a schema of the test's own on a server, which is not there
 // yet. It is dropped in the end.
-func Empty(t testing.TB, server string) string {
-	t.Helper()
+func Empty(tb testing.TB, server string) string {
+	tb.Helper()
 	name := "easyflake_test_" + strings.ToLower(rand.Text())
-	t.Cleanup(func() { Exec(t, server, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
+	tb.Cleanup(func() { Exec(tb, server, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
 	return With(server, "easyflake_schema="+name)
 }
 
 // Schema returns the URL of a new store on a server.
-func Schema(t testing.TB, server string) string {
-	t.Helper()
-	address := Empty(t, server)
+func Schema(tb testing.TB, server string) string {
+	tb.Helper()
+	address := Empty(tb, server)
 	if _, err := pgstore.CreateSchema(context.Background(), address); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return address
 }
@@ -68,16 +68,16 @@ func With(address, parameter string) string {
 }
 
 // Exec runs statements on a server.
-func Exec(t testing.TB, server, sql string) {
-	t.Helper()
+func Exec(tb testing.TB, server, sql string) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, server)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer conn.Close(ctx) //nolint:errcheck // nothing depends on it
 	if _, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+		tb.Fatalf("%s: %v", sql, err)
 	}
 }
