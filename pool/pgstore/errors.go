@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -88,7 +89,9 @@ func explain(ctx context.Context, err error, schema string) error {
 		return fmt.Errorf("pgstore: %w (%w)", ctx.Err(), lineError{err})
 	}
 	kind := ErrUnreachable
-	if server, answered := errors.AsType[*pgconn.PgError](err); answered {
+	if _, misread := errors.AsType[pgx.ScanArgError](err); misread {
+		kind = ErrForeign
+	} else if server, answered := errors.AsType[*pgconn.PgError](err); answered {
 		kind = kindOf(server.Code)
 	}
 	if kind == nil {

@@ -1,6 +1,9 @@
 package pgstore
 
 import (
+	"database/sql"
+	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -38,6 +41,22 @@ import (
 const lockStatement = `SELECT current_setting('fsync'), set_config('synchronous_commit', 'on', true),
 	set_config('transaction_isolation', 'read committed', true), `
 
+// hexadecimal is how bytes are read. How a server writes them otherwise is a setting,
+// bytea_output.
+type hexadecimal []byte
+
+// Scan implements [sql.Scanner].
+func (h *hexadecimal) Scan(src any) (err error) {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("pgstore: %T in place of text", src)
+	}
+	*h, err = hex.DecodeString(text)
+	return err //nolint:wrapcheck // pgx says which column
+}
+
+var _ sql.Scanner = (*hexadecimal)(nil)
+
 // statements are the queries on one schema.
 type statements struct {
 	check, now                       string
@@ -59,9 +78,9 @@ func newStatements(schema string) *statements {
 		check: fill(`SELECT version, current_setting('fsync'), pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
 			current_setting('transaction_isolation') FROM {schema}.version`),
 		now:        `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
-		namespaces: fill(`SELECT name FROM {schema}.namespaces ORDER BY name`),
-		namespace:  fill(`SELECT revision, value FROM {schema}.namespaces WHERE name = $1::bytea`),
-		nodes: fill(`SELECT node, revision, value FROM {schema}.nodes
+		namespaces: fill(`SELECT encode(name, 'hex') FROM {schema}.namespaces ORDER BY name`),
+		namespace:  fill(`SELECT revision, encode(value, 'hex') FROM {schema}.namespaces WHERE name = $1::bytea`),
+		nodes: fill(`SELECT node, revision, encode(value, 'hex') FROM {schema}.nodes
 			WHERE namespace = $1::bytea AND node BETWEEN $2::bigint AND $3::bigint ORDER BY node`),
 		share:   lockStatement + `pg_advisory_xact_lock_shared($1::bigint)::text`,
 		exclude: lockStatement + `pg_advisory_xact_lock($1::bigint)::text`,

@@ -130,7 +130,7 @@ func rows[T any](ctx context.Context, s *Store, each pgx.RowToFunc[T], sql strin
 // Namespaces implements [pool.Store].
 func (s *Store) Namespaces(ctx context.Context) ([]string, error) {
 	return rows(ctx, s, func(row pgx.CollectableRow) (string, error) {
-		var name []byte
+		var name hexadecimal
 		err := row.Scan(&name)
 		return string(name), err
 	}, s.sql.namespaces)
@@ -138,14 +138,14 @@ func (s *Store) Namespaces(ctx context.Context) ([]string, error) {
 
 // Namespace implements [pool.Store].
 func (s *Store) Namespace(ctx context.Context, name string) (r pool.Record, err error) {
-	err = s.row(ctx, s.sql.namespace, []any{[]byte(name)}, []any{&r.Revision, &r.Value})
+	err = s.row(ctx, s.sql.namespace, []any{[]byte(name)}, []any{&r.Revision, (*hexadecimal)(&r.Value)})
 	return r, err
 }
 
 // Nodes implements [pool.Store]: one statement sees one moment.
 func (s *Store) Nodes(ctx context.Context, name string, first, last int64) ([]pool.NodeRecord, error) {
 	return rows(ctx, s, func(row pgx.CollectableRow) (r pool.NodeRecord, err error) {
-		err = row.Scan(&r.Node, &r.Revision, &r.Value)
+		err = row.Scan(&r.Node, &r.Revision, (*hexadecimal)(&r.Value))
 		return r, err
 	}, s.sql.nodes, []byte(name), first, last)
 }

@@ -75,7 +75,7 @@ func parse(address string, opts []Option) (*pgxpool.Config, string, error) {
 	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %s: %w", ErrURL, Redacted(address), cause(err))
+		return nil, "", fmt.Errorf("%w: %s%w", ErrURL, Redacted(address), cause(err))
 	}
 	if schema, given := c.ConnConfig.RuntimeParams[schemaParameter]; given {
 		o.schema = schema
@@ -99,8 +99,6 @@ func parse(address string, opts []Option) (*pgxpool.Config, string, error) {
 
 // cause returns what is wrong with a URL without the URL itself.
 func cause(err error) error {
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		err = inner
-	}
-	return err
+	text := err.Error()
+	return errors.New(text[strings.LastIndexByte(text, '`')+1:]) // which quotes it
 }
