@@ -3,6 +3,8 @@ package generator_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -53,4 +55,53 @@ func dependencies(t *testing.T, platform, path string) []string {
 	all := strings.Split(strings.TrimSpace(string(out)), "\n")
 	require.Greater(t, len(all), 5)
 	return all
+}
+
+// A program that makes IDs builds nothing of the engines that keep leases, nor of
+// gRPC, and is little larger than one that does nothing.
+func TestSmallProgram(t *testing.T) {
+	const most = 1_000_000
+	dir := t.TempDir()
+	build := func(name, source string) (path string, size int64) {
+		path = filepath.Join(dir, name+".go")
+		require.NoError(t, os.WriteFile(path, []byte(source), 0o600))
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, name), path)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		return path, info.Size()
+	}
+	_, empty := build("empty", "package main\n\nfunc main() {}\n")
+	path, size := build("small", `package main
+
+import (
+	"os"
+
+	"github.com/easyflake/easyflake/generator"
+	"github.com/easyflake/easyflake/layout"
+)
+
+func main() {
+	g, err := generator.NewSharded(layout.Default(), generator.Static(7))
+	if err != nil {
+		os.Exit(1)
+	}
+	id, err := g.Next()
+	if err != nil {
+		os.Exit(1)
+	}
+	os.Stdout.WriteString(id.String() + "\n")
+}
+`)
+	t.Logf("%d bytes over the %d of an empty one", size-empty, empty)
+	assert.Less(t, size-empty, int64(most))
+	for _, dependency := range dependencies(t, runtime.GOOS+"/"+runtime.GOARCH, path) {
+		if name, foreign := strings.CutSuffix(dependency, " false"); foreign && name != "command-line-arguments" {
+			assert.Contains(t, []string{
+				"github.com/easyflake/easyflake/clock", "github.com/easyflake/easyflake/generator", "github.com/easyflake/easyflake/layout",
+			}, name)
+		}
+	}
 }

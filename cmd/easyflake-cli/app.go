@@ -23,6 +23,7 @@ type app struct {
 	Layout     layoutCmd     `cmd:"" help:"Show layouts: what each bit of an ID means, how many IDs there are, how long they last."`
 	GRPC       grpcCmd       `cmd:"" name:"grpc" help:"Run a pool server, which leases nodes to programs on other machines."`
 	Lease      leaseCmd      `cmd:"" help:"Show who has which node of a pool, and take nodes away."`
+	Store      storeCmd      `cmd:"" help:"Make a database ready to keep leases."`
 	Namespace  namespaceCmd  `cmd:"" help:"Show and create namespaces: what IDs that must differ have in common."`
 	Secret     secretCmd     `cmd:"" help:"Make a secret by which a pool server knows a client."`
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
@@ -150,7 +151,7 @@ func (w *world) warn(format string, args ...any) {
 	w.saying.Lock()
 	defer w.saying.Unlock()
 	//nolint:errcheck // there is nowhere to say that stderr is closed
-	fmt.Fprintf(w.stderr, appName+": "+format+"\n", args...)
+	fmt.Fprint(w.stderr, unsecret(fmt.Sprintf(appName+": "+format+"\n", args...)))
 }
 
 // print writes a whole output at once.

@@ -22,7 +22,7 @@ type grpcCmd struct {
 
 	hostFlags
 
-	Store    storeValue `placeholder:"URL" help:"Where the leases are kept: bolt:PATH, or memory: for trying things out (bolt: in your state folder)."`
+	Store    storeValue `placeholder:"URL" env:"EASYFLAKE_STORE" help:"Where the leases are kept: bolt:PATH; a database that several servers may share, postgres://USER@HOST/DATABASE; or memory: for trying things out (bolt: in your state folder)."`
 	Fresh    bool       `help:"With --store memory:, say that nobody has a lease of an earlier server. Else nothing is granted in the first two minutes."`
 	Restored bool       `help:"Say that the store was put back from a backup, or is lost for good: nothing is granted before all that it may have forgotten is over, about two minutes."`
 
@@ -50,7 +50,7 @@ type grpcCmd struct {
 // Help is printed below the usage.
 func (*grpcCmd) Help() string {
 	return `
-Leases nodes to programs on other machines: with 'next --pool grpc://HOST', or with package grpcpool. It keeps the leases on disk, so that it can be killed and started again at any time; programs go on by themselves, and no two of their IDs are equal.
+Leases nodes to programs on other machines: with 'next --pool grpc://HOST', or with package grpcpool. It keeps the leases on disk, so that it can be killed and started again at any time; programs go on by themselves, and no two of their IDs are equal. With a database as its store, other servers can serve the same leases at the same time.
 
 Without certificates it listens on this machine only, unless --insecure is given. The configuration says which namespaces there are, and who may lease how many of their nodes; docs/operating.md has examples. SIGTERM and Ctrl-C end it when the requests under way are done.
 
@@ -61,6 +61,7 @@ Examples:
     easyflake-cli grpc -H :: --tls-cert pool.crt --tls-key pool.key --tls-client-ca clients.crt --config pool.yaml
     easyflake-cli grpc --layout node=10,sequence=12 --http 127.0.0.1:9090
     easyflake-cli grpc -H 0.0.0.0 --insecure --legacy-nodes 192-255
+    easyflake-cli grpc --store postgres://app@db.example.com/ids
 `
 }
 
@@ -84,10 +85,22 @@ const schemeMemory = "memory"
 
 // storeValue is a server's store on the command line. The zero value is in the
 // user's state folder.
-type storeValue struct{ scheme, path string }
+type storeValue struct {
+	scheme, path string
+	database     *poolValue // or one of an engine, else nil
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (v *storeValue) UnmarshalText(text []byte) error {
+	e, err := parseEngine(string(text))
+	if err != nil {
+		return err
+	}
+	if e != nil {
+		p := enginePool(e, string(text))
+		*v = storeValue{p.scheme, p.path, &p}
+		return nil
+	}
 	scheme, path, found := strings.Cut(string(text), ":")
 	switch {
 	case found && scheme == schemeMemory && path == "":
@@ -95,10 +108,10 @@ func (v *storeValue) UnmarshalText(text []byte) error {
 		return nil
 	case scheme == schemeBolt && path != "":
 		path, err := filepath.Abs(path) // a daemon may run elsewhere
-		*v = storeValue{scheme, path}
+		*v = storeValue{scheme: scheme, path: path}
 		return plain(err)
 	}
-	return &plainError{fmt.Errorf("%q must be bolt:PATH, or memory: for leases that end with the server", text)}
+	return &plainError{fmt.Errorf("%q must be bolt:PATH; %sfor a database; or memory: for leases that end with the server", unsecret(string(text)), engineForms())}
 }
 
 func (v storeValue) String() string { return v.scheme + ":" + v.path }
@@ -144,7 +157,7 @@ func (c *grpcCmd) server(w *world) (*poolServer, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.Store = storeValue{schemeBolt, filepath.Join(folder, "pool")}
+		c.Store = storeValue{scheme: schemeBolt, path: filepath.Join(folder, "pool")}
 	}
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
@@ -155,8 +168,12 @@ func (c *grpcCmd) server(w *world) (*poolServer, error) {
 		return nil, wrongf("--insecure contradicts --tls-cert: leave out one of them")
 	case c.TLSCert == "" && !c.Insecure && !s.endpoint.Local():
 		return nil, wrongf("at %s others can listen in: give --tls-cert and --tls-key or, where the network is yours alone, --insecure", c.Host)
+	case c.Fresh && c.Store.database != nil:
+		return nil, wrongf("--fresh is for --store memory:, for a database knows what was granted; leave it out")
 	case c.Fresh && c.Store.scheme != schemeMemory:
 		return nil, wrongf("--fresh is for --store memory:, for other stores know what was granted; if this one was lost, it is --restored")
+	case c.Restored && c.Store.database != nil:
+		return nil, wrongf("--restored is not for a database, which other servers may be using, and which every start of this one would stop: run 'easyflake-cli namespace list --restored --pool %s' once", c.Store)
 	case c.MaxConns < 1:
 		return nil, wrongf("--max-connections %d: must be at least 1", c.MaxConns)
 	case c.Drain < 0:

@@ -294,6 +294,14 @@ func (c *namespaceAcceptClockCmd) Run(ctx context.Context, w *world) error {
 
 // acceptClock says whose clock it has accepted, and what that one shows.
 func (p *openPool) acceptClock(ctx context.Context, w *world, name string) (string, error) {
+	if p.url.engine != nil {
+		err := p.AcceptClock(ctx, name)
+		if err != nil {
+			return "", err //nolint:wrapcheck // explained by the caller
+		}
+		now, err := p.store.Now(ctx)
+		return fmt.Sprintf("the clock of %s: %s", p.url, formatTime(time.Unix(0, now))), err //nolint:wrapcheck // as above
+	}
 	if p.client == nil {
 		err := p.AcceptClock(ctx, name)
 		return "this machine's clock: " + formatTime(time.Unix(0, w.clock.Now())), err //nolint:wrapcheck // explained by the caller

@@ -30,10 +30,20 @@ const (
 type poolValue struct {
 	scheme, path string
 	servers      []grpcpool.Endpoint // with grpc and unix
+	engine       *engine             // with a database
+	secret       string              // its URL, with the password; path is without
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (v *poolValue) UnmarshalText(text []byte) error {
+	e, err := parseEngine(string(text))
+	if err != nil {
+		return err
+	}
+	if e != nil {
+		*v = enginePool(e, string(text))
+		return nil
+	}
 	scheme, path, _ := strings.Cut(string(text), ":")
 	*v = poolValue{scheme: scheme, path: path}
 	switch {
@@ -48,7 +58,12 @@ func (v *poolValue) UnmarshalText(text []byte) error {
 		v.servers = []grpcpool.Endpoint{{Path: path}}
 		return nil
 	}
-	return &plainError{fmt.Errorf("%q must be grpc://HOST[:PORT],... or unix:PATH, for a pool server; file:PATH, for any number of programs on this machine; or bolt:PATH, for one at a time", text)}
+	return &plainError{fmt.Errorf("%q must be grpc://HOST[:PORT],... or unix:PATH, for a pool server; %sfor a database; file:PATH, for any number of programs on this machine; or bolt:PATH, for one at a time", unsecret(string(text)), engineForms())}
+}
+
+func enginePool(e *engine, url string) poolValue {
+	scheme, path, _ := strings.Cut(e.redacted(url), ":")
+	return poolValue{scheme: scheme, path: path, engine: e, secret: url}
 }
 
 func (v poolValue) String() string { return v.scheme + ":" + v.path }
@@ -153,7 +168,7 @@ func (p *openPool) openStore(ctx context.Context, how openHow) (store, error) {
 	opened := make(chan result, 1)
 	go func() {
 		var r result
-		r.store, r.err = p.url.open(how)
+		r.store, r.err = p.url.open(ctx, how)
 		opened <- r
 	}()
 	select {
@@ -164,7 +179,10 @@ func (p *openPool) openStore(ctx context.Context, how openHow) (store, error) {
 	}
 }
 
-func (v poolValue) open(how openHow) (store, error) {
+func (v poolValue) open(ctx context.Context, how openHow) (store, error) {
+	if v.engine != nil {
+		return v.openEngine(ctx, how)
+	}
 	if v.scheme == schemeBolt {
 		var opts []boltstore.Option
 		if how.create {
@@ -196,10 +214,12 @@ func (p *openPool) flag() string {
 // explain adds to an error which command helps.
 func (p *openPool) explain(err error) error {
 	var unknown *pool.UnknownNamespaceError
-	missing := p.Manager == nil && (errors.Is(err, filestore.ErrMissing) || errors.Is(err, fs.ErrNotExist))
+	missing := p.Manager == nil && p.url.engine == nil && (errors.Is(err, filestore.ErrMissing) || errors.Is(err, fs.ErrNotExist))
 	switch {
 	case err == nil:
 		return nil
+	case p.url.engine != nil && p.url.engine.explain(err, p.url.String()) != "":
+		return p.url.engine.said(err, p.url.String())
 	case missing && p.own:
 		return &explainedError{fmt.Sprintf("you have no pool yet: it would be %s, and 'easyflake-cli next' creates it", p.url.path), err}
 	case missing:
@@ -315,8 +335,8 @@ func (p *openPool) forLayout(ctx context.Context, l layout.Layout) (string, erro
 
 // poolFlags say which pool a command is for.
 type poolFlags struct {
-	Pool     poolValue `placeholder:"URL" env:"EASYFLAKE_POOL" help:"Pool: grpc://HOST[:PORT],..., unix:PATH, file:PATH or bolt:PATH. Without it, your own, which 'next' uses."`
-	Restored bool      `help:"Say that the file was put back from a backup, or is lost for good: no window begins before those that may have been forgotten are over."`
+	Pool     poolValue `placeholder:"URL" env:"EASYFLAKE_POOL" help:"Pool: grpc://HOST[:PORT],..., unix:PATH, postgres://USER@HOST/DATABASE, file:PATH or bolt:PATH. Without it, your own, which 'next' uses."`
+	Restored bool      `help:"Say that the file or the database was put back from a backup, or is lost for good: no window begins before those that may have been forgotten are over."`
 
 	remoteFlags
 }

@@ -239,6 +239,9 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 func (s *poolServer) openStore(ctx context.Context, figures *prometheus.Registry) (*openPool, error) {
 	c := s.cmd
 	p := &openPool{url: poolValue{scheme: c.Store.scheme, path: c.Store.path}, warn: s.w.warn}
+	if c.Store.database != nil {
+		p.url = *c.Store.database
+	}
 	var err error
 	switch c.Store.scheme {
 	case schemeMemory:

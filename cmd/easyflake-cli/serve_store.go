@@ -37,7 +37,7 @@ func (s *poolServer) explainStore(p *openPool, err error) error {
 	case errors.Is(err, filestore.ErrLost), errors.Is(err, filestore.ErrDamaged), errors.Is(err, filestore.ErrDoubtful):
 		return &explainedError{fmt.Sprintf("%v; that is 'easyflake-cli grpc --restored'", plain(err)), err}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if p.url.engine == nil && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s cannot be created: %w; create its folder, or name another store with --store", s.cmd.Store, plain(err))
 	}
 	return p.explain(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/easyflake/easyflake/generator"
 	"github.com/easyflake/easyflake/layout"
@@ -58,7 +59,7 @@ func (c *nextCmd) lease(ctx context.Context, w *world, s *nodeSource) error {
 	}
 	over, fail := context.WithCancelCause(ctx)
 	s.over = over
-	lease, err := pool.Acquire(ctx, &watchedPool{s.pool.Manager, s.pool.url.scheme == schemeBolt, fail}, name, l,
+	lease, err := pool.Acquire(ctx, &watchedPool{s.pool.Manager, s.pool.url, fail}, name, l,
 		pool.WithClock(w.clock), pool.WithLeaseLogger(w.logger(level)))
 	if err != nil {
 		fail(err)
@@ -107,7 +108,7 @@ func (s *nodeSource) close(w *world) {
 type watchedPool struct {
 	pool.Pool
 
-	bolt bool // which answers nothing more once a write has failed
+	url  poolValue
 	fail context.CancelCauseFunc
 }
 
@@ -134,7 +135,10 @@ func (p *watchedPool) note(err error) {
 			p.fail(err)
 		}
 	}
-	if p.bolt && errors.Is(err, boltstore.ErrFailed) {
+	if p.url.scheme == schemeBolt && errors.Is(err, boltstore.ErrFailed) {
+		p.fail(err) // it answers nothing more once a write has failed
+	}
+	if p.url.engine != nil && slices.ContainsFunc(p.url.engine.final, func(final error) bool { return errors.Is(err, final) }) {
 		p.fail(err)
 	}
 	var record *pool.RecordError

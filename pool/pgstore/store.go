@@ -1,0 +1,215 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/easyflake/easyflake/pool"
+)
+
+// Store is a [pool.Store] in a database. It is safe for concurrent use.
+type Store struct {
+	db     *pgxpool.Pool
+	schema string
+	sql    *statements
+	closed atomic.Bool
+}
+
+var _ pool.Store = (*Store)(nil)
+
+// Open opens the store in the database of a URL, as PostgreSQL's own clients take it:
+//
+//	postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full&pool_max_conns=32&easyflake_schema=NAME
+//
+// pool_max_conns is how many connections there may be, 16 by default; a write or a
+// read has one for as long as it takes. The parameters of pgx's connection pool and of
+// libpq are valid, as are the latter's environment variables and password file.
+//
+// It connects, and refuses a server that is read-only or that would lose writes, and
+// a schema that is missing or not of this version. All later connections are checked
+// in the same way.
+func Open(ctx context.Context, url string, opts ...Option) (*Store, error) {
+	c, schema, err := parse(url, opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{schema: schema, sql: newStatements(schema)}
+	c.AfterConnect = s.check
+	// A round trip to look whether an idle connection still works would be one for
+	// each renewal of a pool that has little to do. See failed.
+	c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	if s.db, err = pgxpool.NewWithConfig(ctx, c); err != nil {
+		return nil, explain(ctx, err, schema)
+	}
+	if _, err := s.Now(ctx); err != nil {
+		s.db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// check judges the server at the other end of a new connection.
+func (s *Store) check(ctx context.Context, conn *pgx.Conn) error {
+	var version int
+	var fsync, isolation string
+	var readOnly bool
+	err := conn.QueryRow(ctx, s.sql.check).Scan(&version, &fsync, &readOnly, &isolation)
+	var kind error
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		kind = ErrForeign
+	case err != nil:
+		return explain(ctx, err, s.schema)
+	case readOnly:
+		kind = ErrReadOnly
+	case fsync != "on":
+		kind = ErrUnsafe
+	case isolation != "read committed":
+		kind = ErrIsolation
+	default:
+		return checkVersion(version, s.schema)
+	}
+	return fmt.Errorf("%w: %s", kind, advice(kind, s.schema))
+}
+
+// failed explains an error. If a connection broke, or leads to a server that is no
+// longer the primary, all others are as old: they are replaced before anybody fails
+// with them.
+func (s *Store) failed(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if s.closed.Load() {
+		return pool.ErrClosed
+	}
+	err = explain(ctx, err, s.schema)
+	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrReadOnly) {
+		s.db.Reset()
+	}
+	return err
+}
+
+// usable is asked before anything is sent.
+func (s *Store) usable(ctx context.Context) error {
+	if s.closed.Load() {
+		return pool.ErrClosed
+	}
+	return ctx.Err() //nolint:wrapcheck // the caller's own
+}
+
+// row reads one row; where there is none, nothing is read.
+func (s *Store) row(ctx context.Context, sql string, args, to []any) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	err := s.db.QueryRow(ctx, sql, args...).Scan(to...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	return s.failed(ctx, err)
+}
+
+// rows reads all rows.
+func rows[T any](ctx context.Context, s *Store, each pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, s.failed(ctx, err)
+	}
+	all, err := pgx.CollectRows(found, each)
+	return all, s.failed(ctx, err)
+}
+
+// Namespaces implements [pool.Store].
+func (s *Store) Namespaces(ctx context.Context) ([]string, error) {
+	return rows(ctx, s, func(row pgx.CollectableRow) (string, error) {
+		var name hexadecimal
+		err := row.Scan(&name)
+		return string(name), err
+	}, s.sql.namespaces)
+}
+
+// Namespace implements [pool.Store].
+func (s *Store) Namespace(ctx context.Context, name string) (r pool.Record, err error) {
+	err = s.row(ctx, s.sql.namespace, []any{[]byte(name)}, []any{&r.Revision, (*hexadecimal)(&r.Value)})
+	return r, err
+}
+
+// Nodes implements [pool.Store]: one statement sees one moment.
+func (s *Store) Nodes(ctx context.Context, name string, first, last int64) ([]pool.NodeRecord, error) {
+	return rows(ctx, s, func(row pgx.CollectableRow) (r pool.NodeRecord, err error) {
+		err = row.Scan(&r.Node, &r.Revision, (*hexadecimal)(&r.Value))
+		return r, err
+	}, s.sql.nodes, []byte(name), first, last)
+}
+
+// Write implements [pool.Store].
+func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
+	if err := s.usable(ctx); err != nil {
+		return 0, err
+	}
+	value := w.Value
+	if value == nil {
+		value = []byte{} // NULL is another thing
+	}
+	lock, args := s.sql.share, []any{[]byte(w.Namespace), value}
+	var sql string
+	// Revisions past those of the database are negative there, and no record's.
+	switch {
+	case w.OfNamespace && w.NamespaceRevision == 0:
+		lock, sql = s.sql.exclude, s.sql.createNamespace
+	case w.OfNamespace:
+		lock, sql, args = s.sql.exclude, s.sql.updateNamespace, append(args, int64(w.NamespaceRevision))
+	case w.NodeRevision == 0:
+		sql, args = s.sql.createNode, append(args, int64(w.NamespaceRevision), w.Node)
+	default:
+		sql, args = s.sql.updateNode, append(args, int64(w.NamespaceRevision), w.Node, int64(w.NodeRevision))
+	}
+	var fsync string
+	var revision uint64
+	batch := new(pgx.Batch)
+	batch.Queue(lock, lockKey(s.schema, w.Namespace)).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&fsync, nil, nil, nil)
+	})
+	batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&revision); !errors.Is(err, pgx.ErrNoRows) {
+			return err //nolint:wrapcheck // explained below
+		}
+		return nil
+	})
+	// Close returns once the transaction was committed, or was not.
+	if err := s.db.SendBatch(ctx, batch).Close(); err != nil {
+		return 0, s.failed(ctx, err)
+	}
+	switch {
+	case fsync != "on":
+		return 0, fmt.Errorf("%w: %s", ErrUnsafe, advice(ErrUnsafe, s.schema))
+	case revision == 0:
+		return 0, pool.ErrConflict
+	}
+	return revision, nil
+}
+
+// Now implements [pool.Store]: the database's time, to the microsecond.
+func (s *Store) Now(ctx context.Context) (int64, error) {
+	var micros int64
+	err := s.row(ctx, s.sql.now, nil, []any{&micros})
+	return micros * 1000, err
+}
+
+// Exclusive implements [pool.Store]: others write to the database, too.
+func (s *Store) Exclusive() bool { return false }
+
+// Close implements [pool.Store]: it waits for what is under way.
+func (s *Store) Close() error {
+	s.closed.Store(true)
+	s.db.Close()
+	return nil
+}

@@ -1,0 +1,104 @@
+package pgstore
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	defaultSchema      = "easyflake"
+	defaultConnections = 16
+	connectTimeout     = 10 * time.Second
+
+	schemaParameter = "easyflake_schema"
+)
+
+// Option changes how a store is opened.
+type Option func(*options)
+
+type options struct{ schema string }
+
+// WithSchema sets the schema that the tables are in, "easyflake" by default. The URL's
+// easyflake_schema comes first.
+func WithSchema(name string) Option { return func(o *options) { o.schema = name } }
+
+// Redacted returns a URL as it may be shown to anybody: without the password and
+// without the parameters, of which some are secret too, but the schema. It need not be
+// a valid one.
+func Redacted(address string) string {
+	scheme, rest, found := strings.Cut(address, "://")
+	if !found {
+		return "postgres:"
+	}
+	// A password may have any character in it, if somebody forgot to escape them: what
+	// follows the last @ is none of it.
+	user := ""
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		user, _, _ = strings.Cut(rest[:at], ":")
+		user, rest = user+"@", rest[at+1:]
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, parameters, _ := strings.Cut(rest, "?")
+	schema := ""
+	for parameter := range strings.SplitSeq(parameters, "&") {
+		if strings.HasPrefix(parameter, schemaParameter+"=") {
+			schema = "?" + parameter
+		}
+	}
+	return scheme + "://" + user + rest + schema
+}
+
+// Valid says what is wrong with a URL, as far as that can be told without connecting.
+func Valid(address string) error {
+	_, _, err := parse(address, nil)
+	return err
+}
+
+// parse leaves all to pgx but the schema.
+func parse(address string, opts []Option) (*pgxpool.Config, string, error) {
+	o := options{schema: defaultSchema}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
+		return nil, "", fmt.Errorf("%w: it must be postgres://USER:PASSWORD@HOST:PORT/DATABASE", ErrURL)
+	}
+	if _, err := url.Parse(address); err != nil {
+		// Its text may have a part of the password in it.
+		return nil, "", fmt.Errorf("%w: %s cannot be understood; write characters of a password that mean something in a URL as %%XX", ErrURL, Redacted(address))
+	}
+	c, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %s%w", ErrURL, Redacted(address), cause(err))
+	}
+	if schema, given := c.ConnConfig.RuntimeParams[schemaParameter]; given {
+		o.schema = schema
+		delete(c.ConnConfig.RuntimeParams, schemaParameter)
+	}
+	if o.schema == "" || len(o.schema) > 63 || strings.ContainsRune(o.schema, 0) {
+		return nil, "", fmt.Errorf("%w: the name of the schema must have 1 to 63 bytes", ErrURL)
+	}
+	if !strings.Contains(address, "pool_max_conns=") {
+		c.MaxConns = defaultConnections
+	}
+	if c.ConnConfig.ConnectTimeout == 0 {
+		c.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	// One round trip, and nothing that only this session knows: the next statement may
+	// come to another one, behind PgBouncer.
+	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	c.ConnConfig.StatementCacheCapacity, c.ConnConfig.DescriptionCacheCapacity = 0, 0
+	return c, o.schema, nil
+}
+
+// cause returns what is wrong with a URL without the URL itself.
+func cause(err error) error {
+	text := err.Error()
+	return errors.New(text[strings.LastIndexByte(text, '`')+1:]) // which quotes it
+}
