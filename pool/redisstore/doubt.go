@@ -67,7 +67,7 @@ func (s *Store) judge(st *state) error {
 func (s *Store) compare(ctx context.Context, st *state) {
 	known := s.seen.Load() != nil
 	switch {
-	case st.trusted:
+	case st.trusted, st.empty && s.fresh && !known: // the latter is about to be
 	case st.noted != "" && st.noted != st.run:
 		st.doubt = fmt.Sprintf("the server was restarted, or another one took over: run ID %s, before that %s", st.run, st.noted)
 	case st.noted != "":
@@ -79,8 +79,11 @@ func (s *Store) compare(ctx context.Context, st *state) {
 	default:
 		st.doubt = "what it says of itself is gone"
 	}
-	if before := s.seen.Swap(st); before != nil && before.run != st.run {
-		s.log.WarnContext(ctx, "Redis was restarted, or another server took over", "server", s.address, "run_id", st.run, "before", before.run, "settled", st.trusted)
+	switch before := s.seen.Swap(st); {
+	case st.doubt != "" && (before == nil || before.doubt == ""):
+		s.log.WarnContext(ctx, "the store may have lost records: it is to be settled before anything is granted", "server", s.address, "why", st.doubt)
+	case before != nil && before.run != st.run:
+		s.log.WarnContext(ctx, "Redis was restarted, or another one took over, and the store was settled since", "server", s.address, "run_id", st.run, "before", before.run)
 	}
 }
 

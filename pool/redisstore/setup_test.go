@@ -172,6 +172,8 @@ func startServer(t testing.TB, args ...string) *server {
 
 func (s *server) url() string { return fmt.Sprintf("redis://127.0.0.1:%d", s.port) }
 
+func (s *server) portText() string { return strconv.Itoa(s.port) }
+
 // try starts the server, and waits until it answers.
 func (s *server) try() error {
 	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--logfile", filepath.Join(s.dir, "log")}, s.args...)
