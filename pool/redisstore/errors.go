@@ -119,8 +119,11 @@ func (s *Store) explain(err error) error {
 // replied reports whether an error is a reply that begins like this. Servers before
 // Redis 7 wrap what a command of a script replies.
 func replied(err error, prefix string) bool {
-	return redis.HasErrorPrefix(err, prefix) ||
-		redis.HasErrorPrefix(err, "Error running script") && strings.Contains(err.Error(), ": "+prefix+" ")
+	if redis.HasErrorPrefix(err, "Error running script") {
+		text := err.Error()
+		return strings.Contains(text, ": "+prefix+" ") || strings.Contains(text, ": -"+prefix+" ")
+	}
+	return redis.HasErrorPrefix(err, prefix)
 }
 
 func (s *Store) foreign(cause error, what string) error {

@@ -1,12 +1,14 @@
 package redisstore
 
 import (
-	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strconv"
+	"strings"
 
 	"github.com/easyflake/easyflake/pool"
 )
@@ -41,37 +43,63 @@ func newKeys(prefix string) keys {
 
 // A record is kept as
 //
-//	REVISION ID VALUE
+//	REVISION VALUE
 //
-// with the revision in decimal digits. The ID is the write's own, 16 hexadecimal
-// digits drawn at random, by which it is told from another one of the same value.
-func newRecord(value []byte) []byte {
-	id := rand.Uint64() //nolint:gosec // tells apart the writes of those who trust each other
-	return append(fmt.Appendf(make([]byte, 0, 17+len(value)), "%016x ", id), value...)
+// with 16 hexadecimal digits of a revision that the write has drawn at random. So none
+// comes back, even where the record that had it was lost, and a write knows itself.
+func newRecord(value []byte) (revision uint64, record []byte) {
+	var drawn [8]byte
+	for revision == 0 { // which means that there is no record
+		_, _ = rand.Read(drawn[:]) // does not fail
+		revision = binary.BigEndian.Uint64(drawn[:])
+	}
+	record = make([]byte, 0, 17+len(value))
+	record = append(appendHex(record, revision), ' ')
+	return revision, append(record, value...)
 }
 
-var errNoRecord = errors.New("not a revision, an ID and a value")
+var errNoRecord = errors.New("not a revision and a value")
 
 func parseRecord(text string) (pool.Record, error) {
-	revision, rest, ok := bytes.Cut([]byte(text), []byte{' '})
-	id, value, and := bytes.Cut(rest, []byte{' '})
-	n, err := strconv.ParseUint(string(revision), 10, 53)
-	if !ok || !and || err != nil || n == 0 || len(id) != 16 {
+	digits, value, ok := strings.Cut(text, " ")
+	revision, err := parseHex(digits)
+	if !ok || err != nil || revision == 0 {
 		return pool.Record{}, errNoRecord
 	}
-	return pool.Record{Value: value, Revision: n}, nil
+	return pool.Record{Value: []byte(value), Revision: revision}, nil
 }
 
-// field is a node's number as it stands in hash and index, where numbers sort by their
-// text: 16 hexadecimal digits, the sign turned so that negative ones come first.
-func field(node int64) string { return fmt.Sprintf("%016x", uint64(node)^1<<63) }
+// wanted is a revision as a write asks for it.
+func wanted(revision uint64) string {
+	if revision == 0 {
+		return ""
+	}
+	return string(appendHex(nil, revision))
+}
 
-func parseField(text string) (int64, error) {
-	n, err := strconv.ParseUint(text, 16, 64)
-	if err != nil || len(text) != 16 {
+// appendHex appends 16 digits, so that numbers sort by their text.
+func appendHex(b []byte, n uint64) []byte {
+	return hex.AppendEncode(b, binary.BigEndian.AppendUint64(nil, n))
+}
+
+func parseHex(text string) (uint64, error) {
+	var b [8]byte
+	if len(text) != 16 {
 		return 0, errNoRecord
 	}
-	return int64(n ^ 1<<63), nil
+	if _, err := hex.Decode(b[:], []byte(text)); err != nil {
+		return 0, errNoRecord
+	}
+	return binary.BigEndian.Uint64(b[:]), nil
+}
+
+// field is a node's number as it stands in hash and index: 16 hexadecimal digits, the
+// sign turned so that negative ones come first.
+func field(node int64) string { return string(appendHex(nil, uint64(node)^1<<63)) }
+
+func parseField(text string) (int64, error) {
+	n, err := parseHex(text)
+	return int64(n ^ 1<<63), err
 }
 
 // seconds and microseconds, as TIME tells them, in nanoseconds.

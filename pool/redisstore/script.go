@@ -24,49 +24,46 @@ func newScripts() scripts {
 const trusted = `
 local function trusted(store)
   local info = redis.call('INFO', 'replication')
-  local id = string.match(info, 'master_replid:(%x+)')
-  local noted = redis.call('HMGET', store, 'replid', 'run')
-  if not id or not noted[1] or not string.find(info, 'role:master', 1, true) then return false end
-  if id == noted[1] then return true end
+  local noted = redis.call('HGET', store, 'replid')
+  if not noted or not string.find(info, 'role:master', 1, true) then return false end
+  if string.find(info, 'master_replid:' .. noted, 1, true) then return true end
   if not string.find(info, 'master_replid2:' .. string.rep('0', 40), 1, true) then return false end
-  if noted[2] ~= string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') then return false end
-  redis.pcall('HSET', store, 'replid', id)
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  if not run or redis.call('HGET', store, 'run') ~= run then return false end
+  redis.pcall('HSET', store, 'replid', string.match(info, 'master_replid:(%x+)'))
   return true
 end
 `
 
 // write writes one record: KEYS are the store, its namespaces, the nodes of one and
 // their index; ARGV the namespace and its revision, the node (empty for the namespace's
-// own record) and its revision, the record without a revision, and whether it must not
-// be written in doubt.
+// own record) and its revision, the record, and whether it must not be written in doubt.
+// Revisions are as in records, empty where there must be none.
 //
-// It returns the record's revision, the time in microseconds or more, so that none
-// comes back even where the record was lost; or 0 where the revisions are others, -1 in
-// doubt, -2 where there is something else than a record. A write that finds itself
-// made already succeeds: the client has repeated it.
+// It returns 1, or 0 where the revisions are others, -1 in doubt, -2 where there is
+// something else than a record. A write that finds itself made already succeeds: the
+// client has repeated it.
 const write = `
 local function revision(record)
-  if not record then return '0' end
-  return string.match(record, '^(%d+) %x+ ')
+  if not record then return '' end
+  return string.sub(record, 17, 17) == ' ' and string.sub(record, 1, 16)
 end
 if ARGV[6] == '1' and not trusted(KEYS[1]) then return -1 end
 local namespace = redis.call('HGET', KEYS[2], ARGV[1])
-local key, field, want, record = KEYS[2], ARGV[1], ARGV[2], namespace
-if ARGV[3] ~= '' then
-  key, field, want = KEYS[3], ARGV[3], ARGV[4]
-  record = redis.call('HGET', key, field)
-end
+local record = namespace
+if ARGV[3] ~= '' then record = redis.call('HGET', KEYS[3], ARGV[3]) end
 local of, have = revision(namespace), revision(record)
 if not of or not have then return -2 end
-if have ~= want or of ~= ARGV[2] or (ARGV[3] ~= '' and not namespace) then
-  if record and string.sub(record, #have + 2) == ARGV[5] then return tonumber(have) end
-  return 0
+if record == ARGV[5] then return 1 end
+if of ~= ARGV[2] then return 0 end
+if ARGV[3] == '' then
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[5])
+  return 1
 end
-local time = redis.call('TIME')
-local new = math.max(tonumber(have) + 1, time[1] * 1000000 + time[2])
-if key == KEYS[3] and not record then redis.call('ZADD', KEYS[4], 0, field) end
-redis.call('HSET', key, field, string.format('%.0f', new) .. ' ' .. ARGV[5])
-return new
+if not namespace or have ~= ARGV[4] then return 0 end
+if not record then redis.call('ZADD', KEYS[4], 0, ARGV[3]) end
+redis.call('HSET', KEYS[3], ARGV[3], ARGV[5])
+return 1
 `
 
 // nodes returns the nodes from ARGV[1] to ARGV[2] and their records, in turn. KEYS are

@@ -27,49 +27,49 @@ import (
 const name = "default"
 
 // unavailable skips a test of what is not there, but not in CI.
-func unavailable(t testing.TB, format string, args ...any) {
-	t.Helper()
+func unavailable(tb testing.TB, format string, args ...any) {
+	tb.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf(format, args...)
+		tb.Fatalf(format, args...)
 	}
-	t.Skipf(format, args...)
+	tb.Skipf(format, args...)
 }
 
 // address returns the URL of the server that tests share.
-func address(t testing.TB) string {
-	t.Helper()
+func address(tb testing.TB) string {
+	tb.Helper()
 	url := "redis://127.0.0.1:6379"
 	if set := os.Getenv("EASYFLAKE_TEST_REDIS"); set != "" {
 		url = set
 	}
-	c := client(t, url)
-	if err := c.Ping(t.Context()).Err(); err != nil {
-		unavailable(t, "no Redis (EASYFLAKE_TEST_REDIS): %v", err)
+	c := client(tb, url)
+	if err := c.Ping(tb.Context()).Err(); err != nil {
+		unavailable(tb, "no Redis (EASYFLAKE_TEST_REDIS): %v", err)
 	}
 	return url
 }
 
-func client(t testing.TB, url string) *redis.Client {
-	t.Helper()
+func client(tb testing.TB, url string) *redis.Client {
+	tb.Helper()
 	o, err := redis.ParseURL(url)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	o.DialerRetries = 1
 	c := redis.NewClient(o)
-	t.Cleanup(func() { c.Close() })
+	tb.Cleanup(func() { c.Close() })
 	return c
 }
 
 // newPrefix returns a prefix of the test's own, whose keys are deleted in the end.
-func newPrefix(t testing.TB, url string) string {
-	t.Helper()
+func newPrefix(tb testing.TB, url string) string {
+	tb.Helper()
 	prefix := fmt.Sprintf("easyflake-test:%016x:", rand.Uint64())
-	c := client(t, url)
-	t.Cleanup(func() {
-		ctx := context.WithoutCancel(t.Context())
+	c := client(tb, url)
+	tb.Cleanup(func() {
+		ctx := context.WithoutCancel(tb.Context())
 		keys, err := c.Keys(ctx, prefix+"*").Result()
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		for _, key := range keys {
-			require.NoError(t, c.Del(ctx, key).Err())
+			require.NoError(tb, c.Del(ctx, key).Err())
 		}
 	})
 	return prefix
@@ -97,11 +97,11 @@ func (s *said) option() Option { return WithLogger(slog.New(slog.NewTextHandler(
 
 func quiet() Option { return WithLogger(slog.New(slog.DiscardHandler)) }
 
-func open(t testing.TB, url string, opts ...Option) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), url, append([]Option{quiet()}, opts...)...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+func open(tb testing.TB, url string, opts ...Option) *Store {
+	tb.Helper()
+	s, err := Open(tb.Context(), url, append([]Option{quiet()}, opts...)...)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, s.Close()) })
 	return s
 }
 
@@ -123,18 +123,18 @@ func factory() pooltest.StoreFactory {
 	}
 }
 
-func create(t testing.TB, s *Store) (revision uint64) {
-	t.Helper()
-	revision, err := s.Write(t.Context(), pool.Write{Namespace: name, OfNamespace: true, Value: []byte("{}")})
-	require.NoError(t, err)
+func create(tb testing.TB, s *Store) (revision uint64) {
+	tb.Helper()
+	revision, err := s.Write(tb.Context(), pool.Write{Namespace: name, OfNamespace: true, Value: []byte("{}")})
+	require.NoError(tb, err)
 	return revision
 }
 
 // newPool returns a pool with a namespace of all nodes of the default layout.
-func newPool(t testing.TB, s pool.Store) *pool.Local {
-	t.Helper()
+func newPool(tb testing.TB, s pool.Store) *pool.Local {
+	tb.Helper()
 	p := pool.New(s, pool.WithLogger(slog.New(slog.DiscardHandler)))
-	require.NoError(t, p.EnsureNamespace(t.Context(), pool.NewNamespace(name, layout.Default())))
+	require.NoError(tb, p.EnsureNamespace(tb.Context(), pool.NewNamespace(name, layout.Default())))
 	return p
 }
 
@@ -149,24 +149,26 @@ type server struct {
 }
 
 // startServer starts a server that has its data in a folder of its own.
-func startServer(t testing.TB, args ...string) *server {
-	t.Helper()
+func startServer(tb testing.TB, args ...string) *server {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		unavailable(t, "no redis-server in the PATH: %v", err)
+		unavailable(tb, "no redis-server in the PATH: %v", err)
 	}
-	s := &server{t: t, dir: t.TempDir(), args: args}
+	s := &server{t: tb, dir: tb.TempDir(), args: args}
 	for range 5 { // another process may take the port first
 		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		s.port = l.Addr().(*net.TCPAddr).Port
-		require.NoError(t, l.Close())
+		require.NoError(tb, err)
+		addr, ok := l.Addr().(*net.TCPAddr)
+		require.True(tb, ok)
+		s.port = addr.Port
+		require.NoError(tb, l.Close())
 		if err = s.try(); err == nil {
 			break
 		}
-		t.Log(err)
+		tb.Log(err)
 	}
-	require.NotNil(t, s.cmd, "no server could be started")
-	t.Cleanup(s.kill)
+	require.NotNil(tb, s.cmd, "no server could be started")
+	tb.Cleanup(s.kill)
 	return s
 }
 
@@ -181,8 +183,12 @@ func (s *server) try() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var end error
+	ended := make(chan struct{})
+	go func() {
+		end = cmd.Wait()
+		close(ended)
+	}()
 	c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", s.port), DialerRetries: 1, MaxRetries: -1})
 	defer c.Close()
 	deadline := time.NewTimer(30 * time.Second)
@@ -200,9 +206,9 @@ func (s *server) try() error {
 			return nil
 		}
 		select {
-		case err := <-ended:
+		case <-ended:
 			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return fmt.Errorf("redis-server ended: %w\n%s", err, log)
+			return fmt.Errorf("redis-server ended: %w\n%s", end, log)
 		case <-deadline.C:
 			_ = cmd.Process.Kill()
 			<-ended
@@ -227,3 +233,9 @@ func (s *server) restart() {
 	s.kill()
 	require.NoError(s.t, s.try())
 }
+
+// How long, and how often, to look for what a server does in its own time.
+const (
+	waitFor = 30 * time.Second
+	tick    = 10 * time.Millisecond
+)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -139,17 +138,16 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 			guarded = "1"
 		}
 	}
+	revision, record := newRecord(w.Value)
 	reply, err := s.eval(ctx, s.scripts.write,
 		[]string{s.keys.store, s.keys.namespaces, s.keys.nodes + w.Namespace, s.keys.index + w.Namespace},
-		w.Namespace, strconv.FormatUint(w.NamespaceRevision, 10),
-		number, strconv.FormatUint(w.NodeRevision, 10),
-		newRecord(w.Value), guarded)
+		w.Namespace, wanted(w.NamespaceRevision), number, wanted(w.NodeRevision), record, guarded)
 	if err != nil {
 		return 0, err
 	}
 	switch n, _ := reply.(int64); {
-	case n > 0:
-		return uint64(n), nil
+	case n == 1:
+		return revision, nil
 	case n == 0:
 		return 0, pool.ErrConflict
 	case n == -1:
