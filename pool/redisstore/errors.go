@@ -96,9 +96,12 @@ func replies() []struct {
 // explain says what an error of the client's means. It never shows credentials, which
 // no error of the client's has.
 func (s *Store) explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	var known *Error
 	switch {
-	case err == nil || errors.As(err, &known) || errors.Is(err, pool.ErrClosed):
+	case errors.As(err, &known) || errors.Is(err, pool.ErrClosed):
 		return err
 	case errors.Is(err, redis.ErrClosed):
 		return pool.ErrClosed

@@ -192,7 +192,7 @@ func TestForeign(t *testing.T) {
 			require.NoError(t, c.ZAdd(t.Context(), s.keys.index+name, redis.Z{Member: field(1)}).Err())
 			_, err := s.Nodes(t.Context(), name, 1, 1)
 			require.ErrorIs(t, err, ErrForeign)
-			_, err = s.Nodes(t.Context(), name, 0, 5)
+			_, err = s.Nodes(t.Context(), name, 0, 5*few)
 			require.ErrorIs(t, err, ErrForeign)
 			require.ErrorContains(t, err, "node 1 of namespace")
 			_, err = s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("v")})
@@ -209,8 +209,9 @@ func TestForeign(t *testing.T) {
 	}
 
 	s, _ := newStore()
-	require.NoError(t, c.ZAdd(t.Context(), s.keys.index+name, redis.Z{Member: "5"}, redis.Z{Member: field(7)}).Err())
-	_, err := s.Nodes(t.Context(), name, 0, 9)
+	require.NoError(t, c.ZAdd(t.Context(), s.keys.index+name, redis.Z{Member: "00x"}).Err())
+	put(s.keys.nodes+name, "00x", "0123456789abcdef v")
+	_, err := s.Nodes(t.Context(), name, -1<<63, 9)
 	require.ErrorIs(t, err, ErrForeign)
 
 	for _, key := range []func(keys) string{

@@ -62,15 +62,10 @@ func (s *Store) Namespaces(ctx context.Context) ([]string, error) {
 
 // Namespace implements [pool.Store].
 func (s *Store) Namespace(ctx context.Context, name string) (pool.Record, error) {
-	return s.record(ctx, s.keys.namespaces, name, func() string { return fmt.Sprintf("what is kept of namespace %q", name) })
-}
-
-// record reads one record; the zero one where there is none.
-func (s *Store) record(ctx context.Context, key, field string, what func() string) (pool.Record, error) {
 	if err := s.usable(ctx); err != nil {
 		return pool.Record{}, err
 	}
-	text, err := s.client.HGet(ctx, key, field).Result()
+	text, err := s.client.HGet(ctx, s.keys.namespaces, name).Result()
 	if errors.Is(err, redis.Nil) {
 		return pool.Record{}, nil
 	}
@@ -79,38 +74,40 @@ func (s *Store) record(ctx context.Context, key, field string, what func() strin
 	}
 	r, err := parseRecord(text)
 	if err != nil {
-		return pool.Record{}, s.foreign(err, what())
+		return pool.Record{}, s.foreign(err, fmt.Sprintf("what is kept of namespace %q", name))
 	}
 	return r, nil
 }
 
+// few is how many nodes are asked for by their names: that is cheaper than the index, as
+// long as most of them exist or there are not many.
+const few = 128
+
 // Nodes implements [pool.Store].
 func (s *Store) Nodes(ctx context.Context, name string, first, last int64) ([]pool.NodeRecord, error) {
-	if first == last {
-		r, err := s.record(ctx, s.keys.nodes+name, field(first), func() string { return node(name, first) })
-		if err != nil || r.Revision == 0 {
-			return nil, err
-		}
-		return []pool.NodeRecord{{Node: first, Record: r}}, nil
+	var fields []string
+	var records []any
+	var err error
+	switch {
+	case first > last:
+		return nil, s.usable(ctx)
+	case uint64(last)-uint64(first) < few:
+		fields, records, err = s.named(ctx, name, first, last)
+	default:
+		fields, records, err = s.indexed(ctx, name, first, last)
 	}
-	reply, err := s.eval(ctx, s.scripts.nodes, []string{s.keys.nodes + name, s.keys.index + name}, field(first), field(last))
 	if err != nil {
 		return nil, err
 	}
-	all, ok := reply.([]any)
-	if !ok || len(all)%2 != 0 {
-		return nil, s.foreign(nil, fmt.Sprintf("what is kept of the nodes of namespace %q", name))
-	}
-	found := make([]pool.NodeRecord, 0, len(all)/2)
-	for ; len(all) > 0; all = all[2:] {
-		number, _ := all[0].(string)
-		text, ok := all[1].(string)
-		n, err := parseField(number)
-		if err != nil {
-			return nil, s.foreign(err, fmt.Sprintf("%q among the nodes of namespace %q", number, name))
-		}
+	found := make([]pool.NodeRecord, 0, len(records))
+	for i, record := range records {
+		text, ok := record.(string)
 		if !ok {
-			return nil, s.foreign(errNoRecord, node(name, n))
+			continue // there is none
+		}
+		n, err := parseField(fields[i])
+		if err != nil {
+			return nil, s.foreign(err, fmt.Sprintf("%q among the nodes of namespace %q", fields[i], name))
 		}
 		r, err := parseRecord(text)
 		if err != nil {
@@ -119,6 +116,35 @@ func (s *Store) Nodes(ctx context.Context, name string, first, last int64) ([]po
 		found = append(found, pool.NodeRecord{Node: n, Record: r})
 	}
 	return found, nil
+}
+
+// named reads the records of all nodes from first to last.
+func (s *Store) named(ctx context.Context, name string, first, last int64) (fields []string, records []any, err error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, nil, err
+	}
+	for i := range last - first + 1 {
+		fields = append(fields, field(first+i))
+	}
+	records, err = s.client.HMGet(ctx, s.keys.nodes+name, fields...).Result()
+	return fields, records, s.explain(err)
+}
+
+// indexed reads the records of those nodes from first to last that have one.
+func (s *Store) indexed(ctx context.Context, name string, first, last int64) (fields []string, records []any, err error) {
+	reply, err := s.eval(ctx, s.scripts.nodes, []string{s.keys.nodes + name, s.keys.index + name}, field(first), field(last))
+	if err != nil {
+		return nil, nil, err
+	}
+	all, ok := reply.([]any)
+	if !ok || len(all)%2 != 0 {
+		return nil, nil, s.errorf(ErrUnsupported, nil, "it returns something else than a script's reply: use Redis 6.2 or newer")
+	}
+	for ; len(all) > 0; all = all[2:] {
+		number, _ := all[0].(string)
+		fields, records = append(fields, number), append(records, all[1])
+	}
+	return fields, records, nil
 }
 
 func node(name string, n int64) string {
