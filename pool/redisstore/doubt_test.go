@@ -1,0 +1,318 @@
+package redisstore
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/easyflake/easyflake/layout"
+	"github.com/easyflake/easyflake/pool"
+)
+
+// leases acquires some nodes.
+func leases(t *testing.T, p *pool.Local, n int) (grants []pool.Grant) {
+	t.Helper()
+	for range n {
+		g, err := p.Acquire(t.Context(), name, layout.Default(), pool.NewToken())
+		require.NoError(t, err)
+		grants = append(grants, g)
+	}
+	return grants
+}
+
+// held sees that no window begins before a horizon from now, and none before what was
+// granted is over.
+func held(t *testing.T, p *pool.Local, granted []pool.Grant) {
+	t.Helper()
+	_, err := p.Acquire(t.Context(), name, layout.Default(), pool.NewToken())
+	var notYet *pool.NotYetError
+	require.ErrorAs(t, err, &notYet)
+	assert.Greater(t, notYet.RetryAfter, time.Minute)
+	all, err := p.Namespaces(t.Context())
+	require.NoError(t, err)
+	at := slices.IndexFunc(all, func(ns pool.Namespace) bool { return ns.Name == name })
+	require.GreaterOrEqual(t, at, 0)
+	for _, g := range granted {
+		assert.LessOrEqual(t, g.Until, all[at].Floor)
+	}
+}
+
+func stored(t *testing.T, s *Store) (nodes []int64) {
+	t.Helper()
+	records, err := s.Nodes(t.Context(), name, 0, layout.Default().MaxNode())
+	require.NoError(t, err)
+	for _, r := range records {
+		nodes = append(nodes, r.Node)
+	}
+	return nodes
+}
+
+// A server that keeps its data loses nothing when it is killed, but whoever uses it
+// cannot know that: nothing is granted before the leases that may be lost are over.
+func TestRestartWithAOF(t *testing.T) {
+	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	log := new(said)
+	s := open(t, srv.url(), WithFresh(), log.option())
+	p := newPool(t, s)
+	granted := leases(t, p, 50)
+	before := stored(t, s)
+	require.Len(t, before, 50)
+	assert.Empty(t, log.String())
+
+	srv.restart()
+	held(t, p, granted)
+	assert.Equal(t, before, stored(t, s))
+	assert.Empty(t, s.Doubtful())
+	assert.Contains(t, log.String(), "no window begins before a horizon from now")
+	assert.Contains(t, log.String(), "the server was restarted, or another one took over")
+
+	// What an earlier lease can still be renewed by is that it reaches past the floor.
+	g := granted[0]
+	_, err := p.Renew(t.Context(), pool.Renewal{Namespace: name, Node: g.Node, Token: g.Token, Revision: g.Revision, Until: g.Until, Nonce: pool.NewToken()})
+	require.ErrorIs(t, err, pool.ErrLeaseLost)
+
+	// It is over once, for all.
+	again := open(t, srv.url(), WithFresh())
+	assert.Empty(t, again.Doubtful())
+	held(t, newPool(t, again), granted)
+}
+
+// A server that keeps nothing comes back empty. Whoever still uses it is refused, and a
+// namespace created anew begins no window before a horizon from then.
+func TestRestartWithoutAOF(t *testing.T) {
+	srv := startServer(t)
+	log := new(said)
+	s := open(t, srv.url(), WithFresh(), log.option())
+	assert.Contains(t, log.String(), "keeps no append-only file")
+	assert.Contains(t, log.String(), "appendfsync always")
+	p := newPool(t, s)
+	granted := leases(t, p, 5)
+
+	srv.restart()
+	_, err := p.Acquire(t.Context(), name, layout.Default(), pool.NewToken())
+	var unknown *pool.UnknownNamespaceError
+	require.ErrorAs(t, err, &unknown)
+	_, err = s.Now(t.Context()) // as its pool does once a second
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), "all records are gone")
+
+	// Who opens it as fresh all the same gets what was asked for; nobody else.
+	held(t, newPool(t, open(t, srv.url())), granted)
+}
+
+// So it is where nobody was there to see it.
+func TestEmptyIsDoubtful(t *testing.T) {
+	srv := startServer(t)
+	for _, first := range []string{"settled", "created"} {
+		require.NoError(t, client(t, srv.url()).FlushAll(t.Context()).Err())
+		s := open(t, srv.url())
+		require.Contains(t, s.Doubtful(), "it is empty")
+		if first == "settled" {
+			require.NoError(t, s.Settle(t.Context(), nil))
+			assert.Empty(t, s.Doubtful())
+		}
+		held(t, newPool(t, s), nil)
+		assert.Empty(t, s.Doubtful())
+	}
+	s := open(t, srv.url(), WithFresh(), WithPrefix("another:"))
+	assert.Empty(t, s.Doubtful())
+	leases(t, newPool(t, s), 1)
+}
+
+// Records that are gone without a restart are noticed by the store's own.
+func TestFlushed(t *testing.T) {
+	srv := startServer(t)
+	s := open(t, srv.url(), WithFresh())
+	granted := leases(t, newPool(t, s), 5)
+	require.NoError(t, client(t, srv.url()).FlushAll(t.Context()).Err())
+	_, err := s.Now(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "all records are gone", s.Doubtful())
+	held(t, newPool(t, s), granted)
+
+	require.NoError(t, client(t, srv.url()).Del(t.Context(), s.keys.store).Err())
+	held(t, newPool(t, open(t, srv.url(), WithFresh())), granted)
+}
+
+// A server that is killed in the middle of writes may forget what it acknowledged. What
+// was granted is over before another window begins, lost or not.
+func TestKilledAmongWrites(t *testing.T) {
+	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "everysec")
+	log := new(said)
+	s := open(t, srv.url(), WithFresh(), log.option())
+	assert.Contains(t, log.String(), "appendfsync=everysec")
+	p := newPool(t, s)
+	var mu sync.Mutex
+	var granted []pool.Grant
+	enough := make(chan struct{})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			g, err := p.Acquire(t.Context(), name, layout.Default(), pool.NewToken())
+			for err == nil {
+				mu.Lock()
+				granted = append(granted, g)
+				if len(granted) == 500 {
+					close(enough)
+				}
+				mu.Unlock()
+				g, err = p.Renew(t.Context(), pool.Renewal{Namespace: name, Node: g.Node, Token: g.Token, Revision: g.Revision, Until: g.Until, Nonce: pool.NewToken()})
+			}
+			assert.ErrorIs(t, err, ErrUnreachable)
+		})
+	}
+	<-enough
+	srv.kill()
+	all.Wait()
+	require.NoError(t, srv.try())
+	// The client dials again once a second.
+	require.Eventually(t, func() bool { _, err := s.Now(t.Context()); return err == nil }, waitFor, tick)
+	held(t, p, granted)
+	t.Logf("%d grants acknowledged, %d nodes of 8 kept", len(granted), len(stored(t, s)))
+}
+
+// Several who find the store doubtful settle it all at once, and none grants anything
+// before the floor that it has seen, whoever was first.
+func TestSettledBySeveral(t *testing.T) {
+	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	const servers = 6
+	var stores []*Store
+	var pools []*pool.Local
+	for range servers {
+		s := open(t, srv.url(), WithFresh())
+		stores, pools = append(stores, s), append(pools, newPool(t, s))
+	}
+	for range 3 {
+		srv.restart()
+		var all sync.WaitGroup
+		for i := range 4 * servers {
+			all.Go(func() {
+				if i%4 == 0 {
+					if err := stores[i%servers].Settle(t.Context(), pools[i%servers]); err != nil {
+						t.Error(err)
+					}
+				}
+				_, err := pools[i%servers].Acquire(t.Context(), name, layout.Default(), pool.NewToken())
+				var notYet *pool.NotYetError
+				assert.ErrorAs(t, err, &notYet)
+			})
+		}
+		all.Wait()
+		for _, p := range pools {
+			held(t, p, nil)
+		}
+		s := open(t, srv.url())
+		assert.Empty(t, s.Doubtful())
+		assert.Empty(t, stored(t, s))
+	}
+}
+
+// Who has raised the floors at one server does not trust its successor, which may have
+// lost them again.
+func TestRestartedWhileSettled(t *testing.T) {
+	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := open(t, srv.url())
+	old, err := s.look(t.Context())
+	require.NoError(t, err)
+	srv.restart()
+	trusted, err := s.trust(t.Context(), old, false)
+	require.NoError(t, err)
+	assert.False(t, trusted)
+	assert.NotEmpty(t, open(t, srv.url()).Doubtful())
+
+	// With fresh, nobody overrides what another one has noted meanwhile.
+	now, err := s.look(t.Context())
+	require.NoError(t, err)
+	trusted, err = s.trust(t.Context(), now, true)
+	require.NoError(t, err)
+	assert.True(t, trusted)
+	trusted, err = s.trust(t.Context(), now, true)
+	require.NoError(t, err)
+	assert.False(t, trusted)
+}
+
+// While a store is doubtful, a write of a node is refused, whoever wants to make it, and
+// reads go on; if it cannot be settled, the error says so.
+func TestDoubtfulRefuses(t *testing.T) {
+	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := open(t, srv.url(), WithFresh())
+	namespace := create(t, s) // whose record no pool can read
+	w := pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("x")}
+	revision, err := s.Write(t.Context(), w)
+	require.NoError(t, err)
+	srv.restart()
+	w.NodeRevision = revision
+	for range 3 {
+		_, err = s.Write(t.Context(), w)
+		require.ErrorIs(t, err, ErrDoubtful)
+		require.ErrorContains(t, err, "could not be raised")
+		assert.NotEmpty(t, s.Doubtful())
+	}
+	nodes, err := s.Nodes(t.Context(), name, 0, 5)
+	require.NoError(t, err)
+	require.Len(t, nodes, 1)
+	assert.Equal(t, revision, nodes[0].Revision)
+	require.NotErrorIs(t, err, pool.ErrConflict)
+}
+
+// A replica that takes over may be behind; and so may the old master which is a replica
+// for a while, and takes over again. A replica that only comes changes nothing.
+func TestFailover(t *testing.T) {
+	a, b := startServer(t), startServer(t)
+	s := open(t, a.url(), WithFresh())
+	p := newPool(t, s)
+	granted := leases(t, p, 5)
+	first := s.seen.Load()
+
+	ca, cb := client(t, a.url()), client(t, b.url())
+	follow := func(replica, master *server, n int64) {
+		require.NoError(t, client(t, replica.url()).ReplicaOf(t.Context(), "127.0.0.1", master.portText()).Err())
+		// Until it has what there is, but for what pings its master sends.
+		require.Eventually(t, func() bool {
+			info, err := client(t, replica.url()).Info(t.Context(), "replication").Result()
+			got, keys := client(t, replica.url()).DBSize(t.Context()).Result()
+			return err == nil && keys == nil && got == n && strings.Contains(info, "master_link_status:up")
+		}, waitFor, tick)
+	}
+	follow(b, a, ca.DBSize(t.Context()).Val())
+	granted = append(granted, leases(t, p, 5)...)
+	_, err := s.Now(t.Context())
+	require.NoError(t, err)
+	assert.NotEqual(t, first.replid, s.seen.Load().replid, "a master changes its ID for its first replica")
+	assert.Empty(t, s.Doubtful())
+
+	_, err = Open(t.Context(), b.url(), quiet())
+	require.ErrorIs(t, err, ErrReadOnly)
+	require.NoError(t, cb.ReplicaOf(t.Context(), "NO", "ONE").Err())
+	other := open(t, b.url())
+	require.Contains(t, other.Doubtful(), "another one took over")
+
+	// Back, and nobody has written meanwhile: by the process alone it looks the same.
+	follow(a, b, cb.DBSize(t.Context()).Val())
+	_, err = s.Now(t.Context())
+	require.ErrorIs(t, err, ErrReadOnly)
+	require.NoError(t, ca.ReplicaOf(t.Context(), "NO", "ONE").Err())
+	last, err := s.look(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, first.run, last.run)
+	assert.Equal(t, "another server was the master in between", s.Doubtful())
+	held(t, p, granted)
+	assert.Empty(t, s.Doubtful())
+}
+
+// A replica that takes writes of its own is none to keep a store on.
+func TestWritableReplica(t *testing.T) {
+	a := startServer(t)
+	b := startServer(t, "--replica-read-only", "no")
+	s := open(t, b.url(), WithFresh())
+	namespace := create(t, s)
+	require.NoError(t, client(t, b.url()).ReplicaOf(t.Context(), "127.0.0.1", a.portText()).Err())
+	_, err := s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("x")})
+	require.True(t, errors.Is(err, ErrReadOnly) || errors.Is(err, ErrRefused), "%v", err)
+}

@@ -1,0 +1,219 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/easyflake/easyflake/layout"
+	"github.com/easyflake/easyflake/pool"
+	"github.com/easyflake/easyflake/pool/pooltest"
+)
+
+func TestStore(t *testing.T) { pooltest.RunStore(t, factory()) }
+
+func TestPoolOfStore(t *testing.T) { pooltest.RunPool(t, pooltest.PoolFactory{Stores: factory()}) }
+
+// counter counts what a client sends.
+type counter struct{ sent atomic.Int64 }
+
+func (c *counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.sent.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		c.sent.Add(1)
+		return next(ctx, cmds)
+	}
+}
+
+// A renewal is one round trip, but for the look at the clock once a second.
+func TestRenewalIsOneRoundTrip(t *testing.T) {
+	url := address(t)
+	c := client(t, url)
+	s, err := New(t.Context(), c, WithPrefix(newPrefix(t, url)), WithFresh(), quiet())
+	require.NoError(t, err)
+	p := newPool(t, s)
+	g, err := p.Acquire(t.Context(), name, layout.Default(), pool.NewToken())
+	require.NoError(t, err)
+	looks := &looks{Store: s}
+	counted := newPool(t, looks)
+	r := pool.Renewal{Namespace: name, Node: g.Node, Token: g.Token, Revision: g.Revision, Until: g.Until}
+	renew := func() {
+		r.Nonce = pool.NewToken()
+		g, err := counted.Renew(t.Context(), r)
+		require.NoError(t, err)
+		r.Revision, r.Until = g.Revision, g.Until
+	}
+	renew() // this pool's first, which reads
+	count := new(counter)
+	c.AddHook(count)
+	looks.n.Store(0)
+	const renewals = 100
+	for range renewals {
+		renew()
+	}
+	// A look may write the mark, too, for which it reads the namespace.
+	assert.LessOrEqual(t, count.sent.Load(), renewals+3*looks.n.Load())
+	assert.GreaterOrEqual(t, count.sent.Load(), int64(renewals))
+	t.Logf("%d commands for %d renewals, and %d looks at the clock", count.sent.Load(), renewals, looks.n.Load())
+}
+
+// looks counts the looks at the clock.
+type looks struct {
+	*Store
+
+	n atomic.Int64
+}
+
+func (l *looks) Now(ctx context.Context) (int64, error) {
+	l.n.Add(1)
+	return l.Store.Now(ctx)
+}
+
+// lossy cuts a connection after so many replies were read from it, one of which is
+// lost with it.
+type lossy struct {
+	net.Conn
+
+	lose *atomic.Int64
+}
+
+func (l *lossy) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	if l.lose.Add(-1) == 0 {
+		l.Conn.Close()
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// A write whose reply is lost is repeated by the client, and succeeds once.
+func TestLostReply(t *testing.T) {
+	url := address(t)
+	o, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	var lose atomic.Int64
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &lossy{Conn: c, lose: &lose}, err
+	}
+	c := redis.NewClient(o)
+	defer c.Close()
+	s, err := New(t.Context(), c, WithPrefix(newPrefix(t, url)), WithFresh(), quiet())
+	require.NoError(t, err)
+	namespace := create(t, s)
+	w := pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("x")}
+	w.NodeRevision, err = s.Write(t.Context(), w)
+	require.NoError(t, err)
+	for range 20 {
+		lose.Store(1)
+		revision, err := s.Write(t.Context(), w)
+		require.NoError(t, err)
+		assert.Negative(t, lose.Load(), "nothing was lost")
+		assert.NotEqual(t, revision, w.NodeRevision)
+		nodes, err := s.Nodes(t.Context(), name, 1, 1)
+		require.NoError(t, err)
+		assert.Equal(t, revision, nodes[0].Revision)
+		_, err = s.Write(t.Context(), w)
+		require.ErrorIs(t, err, pool.ErrConflict, "another write of the same value")
+		w.NodeRevision = revision
+	}
+}
+
+// The script is sent again where the server has forgotten it.
+func TestScriptsForgotten(t *testing.T) {
+	srv := startServer(t)
+	s := open(t, srv.url(), WithFresh())
+	create(t, s)
+	require.NoError(t, client(t, srv.url()).ScriptFlush(t.Context()).Err())
+	r, err := s.Namespace(t.Context(), name)
+	require.NoError(t, err)
+	_, err = s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: r.Revision, Node: 1, Value: []byte("x")})
+	require.NoError(t, err)
+}
+
+// Stores of different prefixes do not meet, and in a cluster all keys of one are
+// together.
+func TestPrefixes(t *testing.T) {
+	url := address(t)
+	a, b := newPrefix(t, url), newPrefix(t, url)
+	create(t, open(t, url, WithPrefix(a), WithFresh()))
+	names, err := open(t, url, WithPrefix(b), WithFresh()).Namespaces(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, names)
+	for _, prefix := range []string{"", "a{b", "}"} {
+		_, err := Open(t.Context(), url, WithPrefix(prefix))
+		require.ErrorContains(t, err, "prefix")
+	}
+	k := newKeys("easyflake:")
+	for _, key := range []string{k.store, k.namespaces, k.nodes + "}{", k.index + "{x}"} {
+		assert.Regexp(t, `^easyflake:\{easyflake:\}\w`, key)
+	}
+}
+
+// All nodes of a big namespace come at once, in order.
+func TestManyNodes(t *testing.T) {
+	url := address(t)
+	s := open(t, url, WithPrefix(newPrefix(t, url)), WithFresh())
+	namespace := create(t, s)
+	const many = 9000 // more than a script can have arguments
+	fill(t, s, namespace, 0, many)
+	nodes, err := s.Nodes(t.Context(), name, -1, 1<<40)
+	require.NoError(t, err)
+	require.Len(t, nodes, many)
+	for i, n := range nodes {
+		require.EqualValues(t, i, n.Node)
+		require.Equal(t, fmt.Sprint(i), string(n.Value))
+	}
+}
+
+// fill writes nodes by several goroutines.
+func fill(tb testing.TB, s *Store, namespace uint64, first, last int64) {
+	tb.Helper()
+	const writers = 8
+	var all sync.WaitGroup
+	for w := range int64(writers) {
+		all.Go(func() {
+			for n := first + w; n < last; n += writers {
+				_, err := s.Write(tb.Context(), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: n, Value: fmt.Append(nil, n)})
+				if err != nil {
+					tb.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestClosed(t *testing.T) {
+	url := address(t)
+	c := client(t, url)
+	s, err := New(t.Context(), c, WithPrefix(newPrefix(t, url)), WithFresh(), quiet())
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.NoError(t, s.Close(), "twice does no harm")
+	_, err = s.Namespaces(t.Context())
+	require.ErrorIs(t, err, pool.ErrClosed)
+	_, err = s.Namespace(t.Context(), name)
+	require.ErrorIs(t, err, pool.ErrClosed)
+	_, err = s.Write(t.Context(), pool.Write{Namespace: name, OfNamespace: true})
+	require.ErrorIs(t, err, pool.ErrClosed)
+	_, err = s.Now(t.Context())
+	require.ErrorIs(t, err, pool.ErrClosed)
+	require.NoError(t, c.Ping(t.Context()).Err(), "a client that was given stays open")
+}
