@@ -16,7 +16,7 @@ import (
 // Leaders are killed and made to hang while everybody writes. Each write is known to
 // be made in the end, none is made twice, and none is lost.
 func TestLeadersEnd(t *testing.T) {
-	s := build(t, 3)
+	s := build(t, 3, quick)
 	stores := []*Store{s.open(t)}
 	second, err := Open(t.Context(), s.Endpoints(), WithPrefix(stores[0].keys.prefix))
 	require.NoError(t, err)

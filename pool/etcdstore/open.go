@@ -165,6 +165,9 @@ func (o *options) connect(ctx, life context.Context, members []string) (*clientv
 	}
 	if err != nil {
 		end()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return nil, err //nolint:wrapcheck // call does
 	}
 	return client, nil

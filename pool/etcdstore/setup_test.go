@@ -19,6 +19,9 @@ import (
 
 const name = "default"
 
+// quick is for tests in which no machine loses power.
+const quick = "--unsafe-no-fsync"
+
 // scenery is an etcd that tests share, each with a prefix of its own.
 type scenery struct {
 	*etcdtest.Cluster
@@ -26,9 +29,9 @@ type scenery struct {
 	used   atomic.Int64
 }
 
-func build(tb testing.TB, members int) *scenery {
+func build(tb testing.TB, members int, flags ...string) *scenery {
 	tb.Helper()
-	c := etcdtest.Start(tb, members)
+	c := etcdtest.Start(tb, members, flags...)
 	client, err := clientv3.New(clientv3.Config{Endpoints: c.Endpoints(), Logger: zap.NewNop()})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, client.Close()) })

@@ -21,7 +21,7 @@ import (
 
 // One etcd of three members serves all that leaves it as it is.
 func TestEtcd(t *testing.T) {
-	s := build(t, 3)
+	s := build(t, 3, quick)
 	t.Run("Store", func(t *testing.T) { pooltest.RunStore(t, s.factory()) })
 	t.Run("Pool", func(t *testing.T) { pooltest.RunPool(t, pooltest.PoolFactory{Stores: s.factory()}) })
 	t.Run("Keys", s.keys)

@@ -59,6 +59,9 @@ func ParseURL(text string) (URL, error) {
 	u.TLS = scheme == "etcds"
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
+	if strings.Contains(path+query, "@") { // most likely a password, which must not be shown
+		return bad("(hidden)", "must have its @ before HOST only: in a user or password, / is written %2F and ? %3F; elsewhere, @ is written %40")
+	}
 	// By hand: net/url refuses several hosts, and its errors repeat all of the text.
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		user, password, _ := strings.Cut(authority[:at], ":")
@@ -152,7 +155,7 @@ func (u URL) String() string {
 			user = url.PathEscape(u.User) + ":xxxxx@"
 		}
 	}
-	s := scheme + "://" + user + strings.Join(u.Endpoints, ",") + "/" + (&url.URL{Path: strings.TrimSuffix(u.Prefix, "/")}).EscapedPath()
+	s := scheme + "://" + user + strings.Join(u.Endpoints, ",") + "/" + strings.ReplaceAll((&url.URL{Path: strings.TrimSuffix(u.Prefix, "/")}).EscapedPath(), "@", "%40")
 	for _, p := range [][2]string{{"ca", u.CA}, {"cert", u.Cert}, {"key", u.Key}, {"server-name", u.ServerName}, {"password-file", u.PasswordFile}} {
 		if p[1] != "" {
 			s += sep + p[0] + "=" + url.QueryEscape(p[1])
