@@ -1,0 +1,132 @@
+package etcdstore
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/easyflake/easyflake/layout"
+	"github.com/easyflake/easyflake/pool"
+)
+
+// Who may not get in, or not write, hears what to do.
+func TestUsers(t *testing.T) {
+	s := build(t, 1, quick)
+	auth := func(_ any, err error) { t.Helper(); require.NoError(t, err) }
+	auth(s.client.UserAdd(t.Context(), "root", "of all"))
+	auth(s.client.UserGrantRole(t.Context(), "root", "root"))
+	auth(s.client.RoleAdd(t.Context(), "writer"))
+	auth(s.client.RoleGrantPermission(t.Context(), "writer", "ids/", clientv3.GetPrefixRangeEnd("ids/"), clientv3.PermissionType(clientv3.PermReadWrite)))
+	auth(s.client.RoleAdd(t.Context(), "reader"))
+	auth(s.client.RoleGrantPermission(t.Context(), "reader", "ids/", clientv3.GetPrefixRangeEnd("ids/"), clientv3.PermissionType(clientv3.PermRead)))
+	for _, user := range []string{"writer", "reader"} {
+		auth(s.client.UserAdd(t.Context(), user, "se/cret"))
+		auth(s.client.UserGrantRole(t.Context(), user, user))
+	}
+	auth(s.client.AuthEnable(t.Context()))
+	file := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(file, []byte("se/cret\n"), 0o600))
+
+	at := func(user, rest string) string { return "etcd://" + user + strings.Join(s.Endpoints(), ",") + rest }
+	for text, want := range map[string]error{
+		at("", "/ids"):                    ErrCredentials,
+		at("writer:wrong@", "/ids"):       ErrCredentials,
+		at("nobody:se%2Fcret@", "/ids"):   ErrCredentials,
+		at("writer:se%2Fcret@", "/other"): ErrForbidden,
+		at("writer:se%2Fcret@", ""):       ErrForbidden,
+	} {
+		_, err := OpenURL(t.Context(), text)
+		require.ErrorIs(t, err, want, text)
+		assert.NotContains(t, err.Error(), "wrong")
+		assert.NotContains(t, err.Error(), "cret")
+	}
+
+	for _, text := range []string{at("writer:se%2Fcret@", "/ids"), at("writer@", "/ids?password-file="+file)} {
+		store, err := OpenURL(t.Context(), text)
+		require.NoError(t, err)
+		p := pool.New(store)
+		if err := p.CreateNamespace(t.Context(), pool.NewNamespace(name, layout.Default())); err != nil {
+			require.ErrorIs(t, err, pool.ErrExists)
+		}
+		_, err = p.Acquire(t.Context(), name, layout.Default(), pool.NewToken())
+		require.NoError(t, err)
+		require.NoError(t, p.Close())
+	}
+	store, err := OpenURL(t.Context(), at("reader:se%2Fcret@", "/ids"))
+	require.NoError(t, err)
+	defer store.Close()
+	names, err := store.Namespaces(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{name}, names)
+	_, err = store.Write(t.Context(), pool.Write{Namespace: "new", OfNamespace: true})
+	require.ErrorIs(t, err, ErrForbidden)
+}
+
+// Nobody there, somebody who says nothing, and somebody who speaks without TLS.
+func TestUnreachable(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	serving.Go(func() { // takes connections, and keeps them
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+		}
+	})
+	defer serving.Wait()
+	defer l.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	for what, c := range map[string]struct {
+		endpoint string
+		opts     []Option
+	}{
+		"gone":            {gone.Addr().String(), nil},
+		"gone, with user": {gone.Addr().String(), []Option{WithUser("u", "secret")}},
+		"silent":          {l.Addr().String(), nil},
+		"silent, TLS":     {l.Addr().String(), []Option{WithTLS(&tls.Config{MinVersion: tls.VersionTLS13})}},
+		"silent, user":    {l.Addr().String(), []Option{WithUser("u", "secret")}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			_, err := Open(t.Context(), []string{c.endpoint}, append(c.opts, WithTimeout(300*time.Millisecond), WithAttemptTimeout(100*time.Millisecond))...)
+			require.ErrorIs(t, err, ErrUnreachable)
+			assert.NotContains(t, err.Error(), "secret")
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = Open(ctx, []string{gone.Addr().String()})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestBadOptions(t *testing.T) {
+	for what, c := range map[string]struct {
+		endpoints []string
+		opts      []Option
+	}{
+		"no endpoint":      {nil, nil},
+		"a scheme":         {[]string{"http://a"}, nil},
+		"no prefix":        {[]string{"a"}, []Option{WithPrefix("")}},
+		"no password":      {[]string{"a"}, []Option{WithUser("u", "")}},
+		"attempt too long": {[]string{"a"}, []Option{WithTimeout(1), WithAttemptTimeout(2)}},
+		"no attempt":       {[]string{"a"}, []Option{WithAttemptTimeout(0)}},
+	} {
+		_, err := Open(t.Context(), c.endpoints, c.opts...)
+		var field *layout.FieldError
+		require.ErrorAs(t, err, &field, what)
+	}
+}
