@@ -16,7 +16,7 @@ func postgresEngine() engine {
 		form:     "postgres://USER@HOST/DATABASE",
 		valid:    pgstore.Valid,
 		redacted: pgstore.Redacted,
-		open:     func(ctx context.Context, url string) (pool.Store, error) { return pgstore.Open(ctx, url) },
+		open:     func(ctx context.Context, url string, _ engineHow) (pool.Store, error) { return pgstore.Open(ctx, url) },
 		prepare: func(ctx context.Context, url string) (bool, error) {
 			return pgstore.CreateSchema(ctx, url)
 		},

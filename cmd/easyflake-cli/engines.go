@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +23,9 @@ type engine struct {
 	// redacted returns a URL without what is secret.
 	redacted func(url string) string
 	// open connects.
-	open func(ctx context.Context, url string) (pool.Store, error)
+	open func(ctx context.Context, url string, how engineHow) (pool.Store, error)
+	// fresh says that an empty database has to be told that it was never a store's.
+	fresh bool
 	// explain says in the words of the command line what to do about an error, or "".
 	// shown is the redacted URL.
 	explain func(err error, shown string) string
@@ -33,9 +36,15 @@ type engine struct {
 	prepare func(ctx context.Context, url string) (created bool, err error)
 }
 
+// engineHow says how to open an engine's store.
+type engineHow struct {
+	log   *slog.Logger
+	fresh bool
+}
+
 // engines are all that there are.
 func engines() []engine {
-	return []engine{postgresEngine()}
+	return []engine{etcdEngine(), postgresEngine(), redisEngine()}
 }
 
 // engineOf returns the engine of a URL's scheme, or nil.
@@ -98,7 +107,7 @@ func (s *engineStore) Settle(ctx context.Context, p *pool.Local) error {
 
 // openEngine opens an engine's store. One that can be in doubt by itself says so.
 func (v poolValue) openEngine(ctx context.Context, how openHow) (store, error) {
-	opened, err := v.engine.open(ctx, v.secret)
+	opened, err := v.engine.open(ctx, v.secret, engineHow{how.log, how.fresh})
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func TestPasswordsAreNotShown(t *testing.T) {
 		"another store":   {statusUsage, "grpc --store mysql://u:S3cr3t@h/d", "must be bolt:PATH"},
 		"fresh":           {statusUsage, "grpc --fresh --store postgres://u:S3cr3t@h/d", "--fresh is for --store memory:"},
 		"restored":        {statusUsage, "grpc --restored --store postgres://u:S3cr3t@h/d", "namespace list --restored --pool postgres://u@h/d"},
-		"nothing to make": {statusUsage, "store init bolt:x", "must be postgres://"},
+		"nothing to make": {statusUsage, "store init bolt:x", "must be etcd://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, text := runs(t, test.status, strings.Fields(test.args)...)

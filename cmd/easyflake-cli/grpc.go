@@ -22,8 +22,8 @@ type grpcCmd struct {
 
 	hostFlags
 
-	Store    storeValue `placeholder:"URL" env:"EASYFLAKE_STORE" help:"Where the leases are kept: bolt:PATH; a database that several servers may share, postgres://USER@HOST/DATABASE; or memory: for trying things out (bolt: in your state folder)."`
-	Fresh    bool       `help:"With --store memory:, say that nobody has a lease of an earlier server. Else nothing is granted in the first two minutes."`
+	Store    storeValue `placeholder:"URL" env:"EASYFLAKE_STORE" help:"Where the leases are kept: bolt:PATH; a database that several servers may share, etcd://HOST,HOST,HOST, postgres://USER@HOST/DATABASE or redis://USER@HOST; or memory: for trying things out (bolt: in your state folder)."`
+	Fresh    bool       `help:"With --store memory:, or with a Redis that is empty: say that nobody has a lease of an earlier server. Else nothing is granted in the first two minutes."`
 	Restored bool       `help:"Say that the store was put back from a backup, or is lost for good: nothing is granted before all that it may have forgotten is over, about two minutes."`
 
 	Config      fileValue        `placeholder:"FILE" help:"Configuration: namespaces, and who may do what. Read again on SIGHUP and when it changes."`
@@ -168,9 +168,9 @@ func (c *grpcCmd) server(w *world) (*poolServer, error) {
 		return nil, wrongf("--insecure contradicts --tls-cert: leave out one of them")
 	case c.TLSCert == "" && !c.Insecure && !s.endpoint.Local():
 		return nil, wrongf("at %s others can listen in: give --tls-cert and --tls-key or, where the network is yours alone, --insecure", c.Host)
-	case c.Fresh && c.Store.database != nil:
+	case c.Fresh && c.Store.database != nil && !c.Store.database.engine.fresh:
 		return nil, wrongf("--fresh is for --store memory:, for a database knows what was granted; leave it out")
-	case c.Fresh && c.Store.scheme != schemeMemory:
+	case c.Fresh && c.Store.database == nil && c.Store.scheme != schemeMemory:
 		return nil, wrongf("--fresh is for --store memory:, for other stores know what was granted; if this one was lost, it is --restored")
 	case c.Restored && c.Store.database != nil:
 		return nil, wrongf("--restored is not for a database, which other servers may be using, and which every start of this one would stop: run 'easyflake-cli namespace list --restored --pool %s' once", c.Store)

@@ -23,6 +23,7 @@ import (
 )
 
 func main() {
+	silenceRedis()
 	ctx, w := surroundings()
 	os.Exit(run(ctx, w))
 }

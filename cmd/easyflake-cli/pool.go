@@ -109,7 +109,9 @@ func (p *openPool) Close() error {
 // openHow says how to open a pool.
 type openHow struct {
 	create, restored bool
+	fresh            bool       // see engine
 	level            slog.Level // what to say on stderr, from here on
+	log              *slog.Logger
 	remote           remoteFlags
 }
 
@@ -148,10 +150,11 @@ func (w *world) openPool(ctx context.Context, v poolValue, how openHow) (*openPo
 	if err := how.remote.unused(); err != nil {
 		return nil, err
 	}
+	how.log = w.logger(how.level)
 	if p.store, err = p.openStore(ctx, how); err != nil {
 		return nil, p.explain(err)
 	}
-	p.local = pool.New(p.store, pool.WithLogger(w.logger(how.level)))
+	p.local = pool.New(p.store, pool.WithLogger(how.log))
 	p.Manager = p.local
 	return p, nil
 }

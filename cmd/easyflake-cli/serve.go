@@ -247,7 +247,7 @@ func (s *poolServer) openStore(ctx context.Context, figures *prometheus.Registry
 	case schemeMemory:
 		p.store = &memoryStore{Memory: pool.NewMemory(clock.System{}, true), fresh: c.Fresh}
 	default:
-		if p.store, err = p.openStore(ctx, openHow{create: true, restored: c.Restored}); err != nil {
+		if p.store, err = p.openStore(ctx, openHow{create: true, restored: c.Restored, fresh: c.Fresh, log: s.log}); err != nil {
 			return nil, s.explainStore(p, err)
 		}
 	}
