@@ -83,7 +83,7 @@ func TestUnreachable(t *testing.T) {
 			if err != nil {
 				return
 			}
-			defer c.Close()
+			defer c.Close() //nolint:gocritic // it stays open until then
 		}
 	})
 	defer serving.Wait()

@@ -43,7 +43,8 @@ func TestLeadersEnd(t *testing.T) {
 					Namespace: name, NamespaceRevision: ns, Node: int64(i), NodeRevision: revision,
 					Value: binary.BigEndian.AppendUint64(nil, n),
 				})
-				if !assert.NoError(t, err, "writer %d, write %d", i, n) {
+				if err != nil {
+					t.Errorf("writer %d, write %d: %v", i, n, err)
 					return
 				}
 				if !assert.Greater(t, next, revision) {

@@ -37,22 +37,22 @@ func seal(record []byte) []byte {
 }
 
 // same reports whether a value is the one that a write has sent.
-func same(kv *mvccpb.KeyValue, sent []byte) bool { return bytes.Equal(kv.Value, sent) }
+func same(kv *mvccpb.KeyValue, sent []byte) bool { return bytes.Equal(kv.GetValue(), sent) }
 
 // open returns the record in what etcd keeps of something.
 func open(what string, kv *mvccpb.KeyValue) (pool.Record, error) {
-	reason := ""
-	switch v := kv.Value; {
-	case kv.Lease != 0:
+	var reason string
+	switch v := kv.GetValue(); {
+	case kv.GetLease() != 0:
 		reason = "it is attached to an etcd lease, whose end will delete it"
 	case bytes.HasPrefix(v, []byte("easyflake/")) && !bytes.HasPrefix(v, []byte(magic)):
 		reason = "a newer version of EasyFlake has written it: use that"
 	case len(v) < header || !bytes.HasPrefix(v, []byte(magic)) || v[header-1] != '\n' || !isHex(v[len(magic):header-1]):
 		reason = "EasyFlake has not written it: give EasyFlake another prefix, or find out who else writes there"
 	default:
-		return pool.Record{Value: v[header:], Revision: uint64(kv.ModRevision)}, nil
+		return pool.Record{Value: v[header:], Revision: uint64(kv.GetModRevision())}, nil
 	}
-	return pool.Record{}, &pool.RecordError{What: fmt.Sprintf("%s (etcd key %q)", what, kv.Key), Reason: reason}
+	return pool.Record{}, &pool.RecordError{What: fmt.Sprintf("%s (etcd key %q)", what, kv.GetKey()), Reason: reason}
 }
 
 func isHex(digits []byte) bool {

@@ -42,9 +42,9 @@ const page = 2000
 func (s *Store) Namespaces(ctx context.Context) (names []string, err error) {
 	first := s.keys.namespaces()
 	err = s.scan(ctx, first, clientv3.GetPrefixRangeEnd(first), func() { names = nil }, func(kv *mvccpb.KeyValue) error {
-		name, err := s.keys.name(string(kv.Key))
+		name, err := s.keys.name(string(kv.GetKey()))
 		if err != nil {
-			return &pool.RecordError{What: fmt.Sprintf("etcd key %q", kv.Key), Reason: err.Error()}
+			return &pool.RecordError{What: fmt.Sprintf("etcd key %q", kv.GetKey()), Reason: err.Error()}
 		}
 		names = append(names, name)
 		return nil
@@ -73,9 +73,9 @@ func (s *Store) Nodes(ctx context.Context, name string, first, last int64) (foun
 	}
 	from, to := s.keys.node(name, first), s.keys.node(name, last)+"\x00"
 	err = s.scan(ctx, from, to, func() { found = nil }, func(kv *mvccpb.KeyValue) error {
-		node, err := s.keys.number(name, string(kv.Key))
+		node, err := s.keys.number(name, string(kv.GetKey()))
 		if err != nil {
-			return &pool.RecordError{What: fmt.Sprintf("etcd key %q", kv.Key), Reason: err.Error()}
+			return &pool.RecordError{What: fmt.Sprintf("etcd key %q", kv.GetKey()), Reason: err.Error()}
 		}
 		r, err := open(fmt.Sprintf("node %d of %q", node, name), kv)
 		found = append(found, pool.NodeRecord{Node: node, Record: r})
@@ -118,9 +118,9 @@ func (s *Store) pages(ctx context.Context, from, to string, show func(*mvccpb.Ke
 			return nil
 		}
 		if at == nil {
-			at = []clientv3.OpOption{clientv3.WithRev(found.Header.Revision)}
+			at = []clientv3.OpOption{clientv3.WithRev(found.Header.GetRevision())}
 		}
-		from = string(found.Kvs[len(found.Kvs)-1].Key) + "\x00"
+		from = string(found.Kvs[len(found.Kvs)-1].GetKey()) + "\x00"
 	}
 }
 

@@ -89,7 +89,10 @@ func ParseURL(text string) (URL, error) {
 	if err := u.parameters(query); err != nil {
 		return URL{}, err
 	}
-	return u, u.check()
+	if err := u.check(); err != nil {
+		return URL{}, err
+	}
+	return u, nil
 }
 
 func (u *URL) parameters(query string) error {
@@ -127,7 +130,7 @@ func (u *URL) parameters(query string) error {
 }
 
 func (u *URL) check() error {
-	reason := ""
+	var reason string
 	switch {
 	case (u.Cert == "") != (u.Key == ""):
 		reason = "must have cert and key, or neither"
@@ -145,7 +148,7 @@ func (u *URL) check() error {
 
 // String returns the URL without its password, for messages.
 func (u URL) String() string {
-	scheme, user, sep := "etcd", "", "?"
+	scheme, user := "etcd", ""
 	if u.TLS {
 		scheme = "etcds"
 	}
@@ -155,12 +158,16 @@ func (u URL) String() string {
 			user = url.PathEscape(u.User) + ":xxxxx@"
 		}
 	}
-	s := scheme + "://" + user + strings.Join(u.Endpoints, ",") + "/" + strings.ReplaceAll((&url.URL{Path: strings.TrimSuffix(u.Prefix, "/")}).EscapedPath(), "@", "%40")
+	prefix := strings.ReplaceAll((&url.URL{Path: strings.TrimSuffix(u.Prefix, "/")}).EscapedPath(), "@", "%40")
+	var parameters []string
 	for _, p := range [][2]string{{"ca", u.CA}, {"cert", u.Cert}, {"key", u.Key}, {"server-name", u.ServerName}, {"password-file", u.PasswordFile}} {
 		if p[1] != "" {
-			s += sep + p[0] + "=" + url.QueryEscape(p[1])
-			sep = "&"
+			parameters = append(parameters, p[0]+"="+url.QueryEscape(p[1]))
 		}
+	}
+	s := scheme + "://" + user + strings.Join(u.Endpoints, ",") + "/" + prefix
+	if len(parameters) > 0 {
+		s += "?" + strings.Join(parameters, "&")
 	}
 	return s
 }

@@ -48,12 +48,12 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (revision uint64, err e
 	case err != nil:
 		return 0, err
 	case made.Succeeded:
-		return uint64(made.Header.Revision), nil
+		return uint64(made.Header.GetRevision()), nil
 	}
 	there := present(made)
 	switch {
 	case there != nil && same(there, value): // by an attempt that broke off
-		return uint64(there.ModRevision), nil
+		return uint64(there.GetModRevision()), nil
 	case broken > 0 && moved(there, w):
 		// Another's record. It may have replaced ours.
 		return 0, errOvertaken

@@ -14,12 +14,8 @@ import (
 func TestDrillEtcd(t *testing.T) {
 	need(t)
 	c := etcdtest.Start(t, 3)
-	var hosts []string
-	for _, e := range c.Endpoints() {
-		hosts = append(hosts, strings.TrimPrefix(e, "http://"))
-	}
 	killed := 0
-	d := drill(t, "etcd://"+strings.Join(hosts, ","), func(*drilled) []step {
+	d := drill(t, "etcd://"+strings.Join(c.Endpoints(), ","), func(*drilled) []step {
 		return []step{
 			{"SIGKILL of etcd's leader", func(t *testing.T) {
 				t.Helper()

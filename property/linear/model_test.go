@@ -8,6 +8,7 @@ import (
 type terms struct {
 	epoch, unit              int64
 	skew, first, full, ahead int64 // ahead is the horizon
+	shared                   bool  // the store is not exclusive: nothing is written ahead
 	_                        struct{}
 }
 
@@ -118,6 +119,9 @@ func (t terms) renew(n node, r pool.Renewal, at int64) (node, verdict) {
 	l.until = max(l.until, t.tick(at+min(l.length, t.ahead)))
 	l.renewals++
 	l.nonce = r.Nonce
+	if t.shared {
+		return write(l), granted
+	}
 	further := l // by a window's length, and no further than a horizon from now
 	further.until = max(l.until, t.tick(min(t.begin(l.until)+t.full, at+t.ahead)))
 	disk, begun := n.disk, n.begun

@@ -24,20 +24,20 @@ func build() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.New()
+	made := fmt.Appendln(nil, host)
 	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(sum, "%d %s\n", len(data), data)
+		made = fmt.Appendf(made, "%d %s\n", len(data), data)
 	}
-	fmt.Fprint(sum, host)
+	sum := sha256.Sum256(made)
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	to := filepath.Join(cache, "easyflake-ci", "etcd-"+hex.EncodeToString(sum.Sum(nil)[:8]))
+	to := filepath.Join(cache, "easyflake-ci", "etcd-"+hex.EncodeToString(sum[:8]))
 	program := filepath.Join(to, "etcd")
 	if host[0] == "windows" {
 		program += ".exe"
@@ -49,20 +49,20 @@ func build() (string, error) {
 		return "", err
 	}
 	// Renamed when it is complete, for another test may be at it as well.
-	fresh, err := os.MkdirTemp(to, "new-")
+	dirty, err := os.MkdirTemp(to, "new-")
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.RemoveAll(fresh) }()
-	made := filepath.Join(fresh, filepath.Base(program))
+	defer func() { _ = os.RemoveAll(dirty) }()
+	fresh := filepath.Join(dirty, filepath.Base(program))
 	// For this machine, also where the tests are for another.
-	cmd := exec.Command("go", "build", "-trimpath", "-o", made, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", fresh, ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOOS="+host[0], "GOARCH="+host[1], "GOFLAGS=-buildvcs=false", "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building etcd: %w\n%s", err, bytes.TrimSpace(out))
 	}
-	return program, os.Rename(made, program)
+	return program, os.Rename(fresh, program)
 }
 
 // sources returns the folder of the server's module: beside this file.

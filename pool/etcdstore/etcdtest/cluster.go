@@ -103,7 +103,7 @@ func free(n int) (all []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = l.Close() }()
+		defer func() { _ = l.Close() }() //nolint:gocritic // all at once, or the same would be free again
 		all = append(all, l.Addr().String())
 	}
 	return all, nil
@@ -171,7 +171,8 @@ func (m *member) ask(path, body string) (map[string]any, error) {
 		return nil, fmt.Errorf("%s: %s: %s", path, reply.Status, data)
 	}
 	answer := make(map[string]any)
-	return answer, json.Unmarshal(data, &answer)
+	err = json.Unmarshal(data, &answer)
+	return answer, err
 }
 
 // Endpoints returns where the members serve clients: HOST:PORT each, in order.

@@ -15,7 +15,7 @@ import (
 func main() {
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(1) //nolint:forbidigo // nobody is left who could stop it
+		os.Exit(1) // nobody is left who could stop it
 	}()
 	etcdmain.Main(os.Args)
 }
