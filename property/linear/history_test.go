@@ -207,8 +207,12 @@ func (h *history) after(before states, in request, out reply) states {
 	}
 	for s := range h.settle(before, out.at) {
 		if _, ok := in.what.(restart); ok {
-			for _, n := range s.node.forget(false) {
-				after[state{node: n}] = true
+			loose := uint64(0)
+			if h.terms.shared {
+				loose = s.loose // a server may still be at what a dead process has sent
+			}
+			for _, n := range h.terms.forget(s.node, false) {
+				after[state{n, loose}] = true
 			}
 		} else if next, ok := h.step(s.node, in, out); ok {
 			after[state{next, s.loose}] = true
@@ -228,7 +232,7 @@ func (h *history) settle(before states, until int64) states {
 			continue
 		}
 		var next []state
-		for _, n := range s.node.forget(true) {
+		for _, n := range h.terms.forget(s.node, true) {
 			next = append(next, state{n, s.loose})
 		}
 		for i, in := range h.loose {
@@ -241,7 +245,7 @@ func (h *history) settle(before states, until int64) states {
 				}
 				if n, v := h.serve(s.node, in, at); v == granted || v == done {
 					next = append(next, state{n, s.loose &^ (1 << i)})
-					for _, n := range n.forget(true) {
+					for _, n := range h.terms.forget(n, true) {
 						next = append(next, state{n, s.loose &^ (1 << i)})
 					}
 				}

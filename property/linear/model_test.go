@@ -8,7 +8,11 @@ import (
 type terms struct {
 	epoch, unit              int64
 	skew, first, full, ahead int64 // ahead is the horizon
-	_                        struct{}
+
+	// shared says that others write to the store too: nothing is written ahead, and
+	// what the pool goes by is what the disk has.
+	shared bool
+	_      struct{}
 }
 
 // tick returns the tick that a time is in.
@@ -71,6 +75,14 @@ func (n node) forget(owing bool) []node {
 	return all
 }
 
+// forget is n.forget, where there is anything to forget.
+func (t terms) forget(n node, owing bool) []node {
+	if t.shared {
+		return []node{n}
+	}
+	return n.forget(owing)
+}
+
 // acquire leases the node to a token, at a time.
 func (t terms) acquire(n node, token pool.Token, at int64) (node, verdict) {
 	l := n.now
@@ -118,6 +130,9 @@ func (t terms) renew(n node, r pool.Renewal, at int64) (node, verdict) {
 	l.until = max(l.until, t.tick(at+min(l.length, t.ahead)))
 	l.renewals++
 	l.nonce = r.Nonce
+	if t.shared {
+		return write(l), granted
+	}
 	further := l // by a window's length, and no further than a horizon from now
 	further.until = max(l.until, t.tick(min(t.begin(l.until)+t.full, at+t.ahead)))
 	disk, begun := n.disk, n.begun

@@ -36,6 +36,12 @@ type target interface {
 	stop(t *testing.T)
 }
 
+// sharer is a target whose store others may write to, too.
+type sharer interface {
+	target
+	shares()
+}
+
 const theName = "orders"
 
 // scene is what a seed draws of a history: the namespace, and the clock.
@@ -109,6 +115,7 @@ func record(t *testing.T, seed uint64, start func(scene) target) *history {
 		history: newHistory(s),
 		t:       t, seed: seed, target: start(s), restart: make(map[int64]bool),
 	}
+	_, p.terms.shared = p.target.(sharer)
 	p.given.Store(4)
 	for range 1 + random.IntN(2) {
 		p.restart[1+random.Int64N(clients*each)] = true
