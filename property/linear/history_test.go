@@ -327,8 +327,10 @@ func (h *history) tokenStep(s tenancy, in request, out reply) (bool, tenancy) {
 	switch what := in.what.(type) {
 	case acquisition:
 		if out.verdict != granted {
-			// At any moment of the request, so at the latest.
-			return !s.has || h.terms.tick(out.at) >= s.until, s
+			// At any moment of the request, so at the latest. A pool that shares its
+			// store remembers for a second that all nodes are taken, and may not know
+			// that one of them is this token's.
+			return h.terms.shared || !s.has || h.terms.tick(out.at) >= s.until, s
 		}
 		g := out.grant
 		same := g.Node == s.node && g.From == s.from
