@@ -264,6 +264,9 @@ func (h *history) settle(before states, until int64) states {
 // step returns the node after a request with this reply; false where there can be no
 // such reply.
 func (h *history) step(n node, in request, out reply) (node, bool) {
+	if h.terms.shared && out.verdict == exhausted {
+		return n, true // it may be remembered, for a second
+	}
 	at := out.grant.Now
 	if out.verdict != granted {
 		at = in.at // any later time makes a refusal less likely
