@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -73,7 +72,7 @@ func postgresUser(t *testing.T) (uid, gid int) {
 // folder makes a folder that such commands may write to.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgstore") // nobody else may enter the test's own
+	dir, err := os.MkdirTemp("", "pgstore") //nolint:usetesting // no other user may enter the test's own
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	if os.Geteuid() == 0 {
@@ -113,10 +112,14 @@ func (p *instance) start(t *testing.T, settings ...string) {
 	require.NoError(t, p.running.Start())
 	ended := make(chan error, 1)
 	running := p.running
-	go func() { ended <- running.Wait() }()
+	go func() {
+		defer close(ended)
+		ended <- running.Wait()
+	}()
 	t.Cleanup(func() {
 		_ = running.Process.Signal(syscall.SIGQUIT)
-		<-ended
+		for range ended { // until it has
+		}
 	})
 	for {
 		conn, err := pgx.Connect(t.Context(), p.address())
@@ -165,7 +168,10 @@ func (p *instance) standby(t *testing.T) *instance {
 }
 
 // promote makes it a primary.
-func (p *instance) promote(t *testing.T) { pgtest.Exec(t, p.address(), "SELECT pg_promote()") }
+func (p *instance) promote(t *testing.T) {
+	t.Helper()
+	pgtest.Exec(t, p.address(), "SELECT pg_promote()")
+}
 
 // bouncer puts a PgBouncer in transaction mode before a server, with few connections
 // to it.
@@ -189,11 +195,15 @@ func bouncer(t *testing.T, server string) string {
 	cmd := unprivileged(t, exec.Command(program, file))
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() {
+		defer close(ended)
+		ended <- cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		_ = cmd.Process.Kill()
-		<-ended
+		for range ended { // until it has
+		}
 	})
 	address := fmt.Sprintf("postgres://somebody@127.0.0.1:%d/test", port)
 	for {
@@ -202,10 +212,6 @@ func bouncer(t *testing.T, server string) string {
 			require.NoError(t, conn.Close(t.Context()))
 			return address
 		}
-		require.Empty(t, slices.Collect(func(yield func(error) bool) {
-			if len(ended) > 0 {
-				yield(<-ended)
-			}
-		}), "pgbouncer has ended")
+		require.Empty(t, ended, "pgbouncer has ended")
 	}
 }

@@ -181,7 +181,8 @@ func TestCrash(t *testing.T) {
 			all.Go(func() {
 				var revision uint64
 				nodes, err := s.Nodes(t.Context(), name, node, node)
-				if !assert.NoError(t, err) {
+				if err != nil {
+					t.Error(err)
 					return
 				}
 				if len(nodes) > 0 {
@@ -306,7 +307,9 @@ func TestCreateSchemaAtOnce(t *testing.T) {
 		for range 8 {
 			all.Go(func() {
 				made, err := pgstore.CreateSchema(t.Context(), address)
-				assert.NoError(t, err)
+				if err != nil {
+					t.Error(err)
+				}
 				if made {
 					created.Add(1)
 				}
@@ -325,4 +328,35 @@ func TestClosed(t *testing.T) {
 	require.ErrorIs(t, err, pool.ErrClosed)
 	_, err = s.Write(t.Context(), pool.Write{Namespace: name, OfNamespace: true})
 	require.ErrorIs(t, err, pool.ErrClosed)
+}
+
+// The schema can be named by an option too, of which the URL's comes first.
+func TestWithSchema(t *testing.T) {
+	server := pgtest.Server(t)
+	address := pgtest.Schema(t, server)
+	_, schema, _ := strings.Cut(pgstore.Redacted(address), "easyflake_schema=")
+	s, err := pgstore.Open(t.Context(), server, pgstore.WithSchema(schema))
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	s, err = pgstore.Open(t.Context(), address, pgstore.WithSchema("none"))
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	_, err = pgstore.Open(t.Context(), server, pgstore.WithSchema(""))
+	require.ErrorIs(t, err, pgstore.ErrURL)
+}
+
+// What is shown of a URL has no password in it, also where it was not escaped.
+func TestRedacted(t *testing.T) {
+	for address, want := range map[string]string{
+		"postgres://u:p@h:1/d":                                 "postgres://u@h:1/d",
+		"postgres://u@h/d":                                     "postgres://u@h/d",
+		"postgres://h/d":                                       "postgres://h/d",
+		"postgresql://u:p@h,i:2/d":                             "postgresql://u@h,i:2/d",
+		"postgres://u:p/p?p#p@p@h/d":                           "postgres://u@h/d",
+		"postgres://u@h/d?password=p&sslpassword=p":            "postgres://u@h/d",
+		"postgres://u@h/d?password=p&easyflake_schema=s&x=p#p": "postgres://u@h/d?easyflake_schema=s",
+		"host=h password=p":                                    "postgres:",
+	} {
+		assert.Equal(t, want, pgstore.Redacted(address))
+	}
 }

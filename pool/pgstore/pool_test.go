@@ -37,9 +37,9 @@ func TestPoolOfStore(t *testing.T) {
 }
 
 // open opens a store, and closes it in the end.
-func open(tb testing.TB, address string, opts ...pgstore.Option) *pgstore.Store {
+func open(tb testing.TB, address string) *pgstore.Store {
 	tb.Helper()
-	s, err := pgstore.Open(tb.Context(), address, opts...)
+	s, err := pgstore.Open(tb.Context(), address)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, s.Close()) })
 	return s

@@ -35,7 +35,7 @@ func waiting(t *testing.T, server, application string, n int, done <-chan error)
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), server)
 	require.NoError(t, err)
-	defer conn.Close(context.Background()) //nolint:errcheck // nothing depends on it
+	defer conn.Close(context.Background())
 	for count := 0; count < n && len(done) == 0; {
 		err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = $1`, application).Scan(&count)
 		require.NoError(t, err)

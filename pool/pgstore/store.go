@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/puddle/v2"
 
 	"github.com/easyflake/easyflake/pool"
 )
@@ -84,7 +85,7 @@ func (s *Store) failed(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if s.closed.Load() {
+	if errors.Is(err, puddle.ErrClosedPool) { // nothing was sent
 		return pool.ErrClosed
 	}
 	err = explain(ctx, err, s.schema)

@@ -38,8 +38,8 @@ func (e *etcd) stop(t *testing.T) {
 	require.NoError(t, e.local.Close())
 }
 
-// shared implements sharer.
-func (*etcd) shared() {}
+// shares implements sharer.
+func (*etcd) shares() {}
 
 func TestEtcd(t *testing.T) {
 	c := etcdtest.Start(t, 3, "--unsafe-no-fsync") // no machine loses power here

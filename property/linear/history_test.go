@@ -207,8 +207,12 @@ func (h *history) after(before states, in request, out reply) states {
 	}
 	for s := range h.settle(before, out.at) {
 		if _, ok := in.what.(restart); ok {
-			for _, n := range s.node.forget(false) {
-				after[state{node: n}] = true
+			loose := uint64(0)
+			if h.terms.shared {
+				loose = s.loose // a server may still be at what a dead process has sent
+			}
+			for _, n := range h.terms.forget(s.node, false) {
+				after[state{n, loose}] = true
 			}
 		} else if next, ok := h.step(s.node, in, out); ok {
 			after[state{next, s.loose}] = true
@@ -228,7 +232,7 @@ func (h *history) settle(before states, until int64) states {
 			continue
 		}
 		var next []state
-		for _, n := range s.node.forget(true) {
+		for _, n := range h.terms.forget(s.node, true) {
 			next = append(next, state{n, s.loose})
 		}
 		for i, in := range h.loose {
@@ -241,7 +245,7 @@ func (h *history) settle(before states, until int64) states {
 				}
 				if n, v := h.serve(s.node, in, at); v == granted || v == done {
 					next = append(next, state{n, s.loose &^ (1 << i)})
-					for _, n := range n.forget(true) {
+					for _, n := range h.terms.forget(n, true) {
 						next = append(next, state{n, s.loose &^ (1 << i)})
 					}
 				}
@@ -260,6 +264,9 @@ func (h *history) settle(before states, until int64) states {
 // step returns the node after a request with this reply; false where there can be no
 // such reply.
 func (h *history) step(n node, in request, out reply) (node, bool) {
+	if h.terms.shared && out.verdict == exhausted {
+		return n, true // it may be remembered, for a second
+	}
 	at := out.grant.Now
 	if out.verdict != granted {
 		at = in.at // any later time makes a refusal less likely
@@ -323,8 +330,10 @@ func (h *history) tokenStep(s tenancy, in request, out reply) (bool, tenancy) {
 	switch what := in.what.(type) {
 	case acquisition:
 		if out.verdict != granted {
-			// At any moment of the request, so at the latest.
-			return !s.has || h.terms.tick(out.at) >= s.until, s
+			// At any moment of the request, so at the latest. A pool that shares its
+			// store remembers for a second that all nodes are taken, and may not know
+			// that one of them is this token's.
+			return h.terms.shared || !s.has || h.terms.tick(out.at) >= s.until, s
 		}
 		g := out.grant
 		same := g.Node == s.node && g.From == s.from

@@ -8,8 +8,11 @@ import (
 type terms struct {
 	epoch, unit              int64
 	skew, first, full, ahead int64 // ahead is the horizon
-	shared                   bool  // the store is not exclusive: nothing is written ahead
-	_                        struct{}
+
+	// shared says that others write to the store too: nothing is written ahead, and
+	// what the pool goes by is what the disk has.
+	shared bool
+	_      struct{}
 }
 
 // tick returns the tick that a time is in.
@@ -70,6 +73,14 @@ func (n node) forget(owing bool) []node {
 		}
 	}
 	return all
+}
+
+// forget is n.forget, where there is anything to forget.
+func (t terms) forget(n node, owing bool) []node {
+	if t.shared {
+		return []node{n}
+	}
+	return n.forget(owing)
 }
 
 // acquire leases the node to a token, at a time.

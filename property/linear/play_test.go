@@ -36,8 +36,11 @@ type target interface {
 	stop(t *testing.T)
 }
 
-// sharer is a target whose store is not exclusive.
-type sharer interface{ shared() }
+// sharer is a target whose store others may write to, too.
+type sharer interface {
+	target
+	shares()
+}
 
 const theName = "orders"
 
