@@ -63,8 +63,10 @@ func renew(ns *Namespace, n Node, r Renewal, now int64, reopened bool) (Node, er
 		return n, ErrLeaseLost
 	case n.Revoked || n.Retired:
 		return n, ErrRevoked
-	case n.Until < ns.Floor:
-		// The store may have forgotten who came after this holder.
+	case n.Until <= ns.Floor:
+		// The store may have forgotten who came after this holder. One that reaches
+		// just as far is no exception: both may be the end of the layout's life, where
+		// no floor is higher.
 		return n, ErrLeaseLost
 	case r.Revision == n.Revision:
 	case r.Revision+1 == n.Revision && r.Nonce == n.Nonce:

@@ -226,7 +226,7 @@ func TestRulesAreTheirTwins(t *testing.T) {
 
 			n.Token, n.Window, n.Revision = Token{1}, time.Duration(r.Int64N(int64(ns.Terms.Window)))+1, r.Uint64N(9)
 			next, err = renew(&ns, n, Renewal{Token: Token{1}, Revision: n.Revision, Nonce: Token{2}}, now, false)
-			if n.Until < ns.Floor {
+			if n.Until <= ns.Floor {
 				require.ErrorIs(t, err, ErrLeaseLost, what)
 				continue
 			}
@@ -377,7 +377,8 @@ func TestRenewIsTheHolders(t *testing.T) {
 		{"revoked", func(n *Node, _ *Renewal) { n.Revoked = true }, false, ErrRevoked},
 		{"retired", func(n *Node, _ *Renewal) { n.Retired = true }, false, ErrRevoked},
 		{"until before the floor", func(n *Node, _ *Renewal) { n.Until = 999 }, false, ErrLeaseLost},
-		{"until at the floor", func(n *Node, _ *Renewal) { n.Until = 1000 }, false, nil},
+		{"until at the floor", func(n *Node, _ *Renewal) { n.Until = 1000 }, false, ErrLeaseLost},
+		{"until past the floor", func(n *Node, _ *Renewal) { n.Until = 1001 }, false, nil},
 		{"one revision behind", func(_ *Node, r *Renewal) { r.Revision = 6 }, false, ErrLeaseLost},
 		{"two behind, with the last nonce", func(_ *Node, r *Renewal) { r.Revision, r.Nonce = 5, Token{70} }, false, ErrLeaseLost},
 		{"ahead", func(_ *Node, r *Renewal) { r.Revision = 8 }, false, ErrLeaseLost},
