@@ -240,7 +240,9 @@ func (s *space) update(ctx context.Context, node, now int64, rule func(*Namespac
 		case next == e.node && !fresh:
 			e.known = false
 			continue
-		case next == e.node && !e.unsure:
+		case next == e.node && !e.unsure && s.pool.store.Exclusive():
+			// What others write to may show what is not durable yet, or never will be, as
+			// when the wait for a standby was broken off. So there it is written again.
 			return nil
 		case s.covers(e, next):
 			next.Highest = e.node.Highest

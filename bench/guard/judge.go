@@ -46,7 +46,7 @@ func judge(w io.Writer, m *measured, baseline map[key]float64, margin float64) e
 	_ = out.Flush()
 	for _, k := range sorted(m.allocs) {
 		if n := m.allocs[k]; n > 0 && !strings.HasPrefix(k.name, "Floor/") {
-			bad = append(bad, fmt.Errorf("%s on %s, %.0f allocations an operation: %w", k.name, k.procs, n, errAllocs))
+			bad = append(bad, fmt.Errorf("%s on %s, %.0f allocations or bytes an operation: %w", k.name, k.procs, n, errAllocs))
 		}
 	}
 	return errors.Join(bad...)

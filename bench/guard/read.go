@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
@@ -15,18 +14,18 @@ type key struct{ name, procs string }
 // String returns it as it stands in a baseline.
 func (k key) String() string { return k.name + " " + k.procs }
 
-// times are medians, in seconds.
+// times are the best of several, in seconds.
 type times map[key]float64
 
 // measured is what a run says.
 type measured struct {
 	multiples map[key]float64 // of the floors
-	allocs    map[key]float64 // of an operation: the most in any run
+	allocs    map[key]float64 // of an operation, the most in any run; or bytes, which show rarer ones
 }
 
 // read reads the output of go test.
 func read(r io.Reader, name string) (*measured, error) {
-	samples := map[key][]float64{}
+	best := times{}
 	m := &measured{multiples: map[key]float64{}, allocs: map[key]float64{}}
 	reader := benchfmt.NewReader(r, name)
 	for reader.Scan() {
@@ -42,8 +41,10 @@ func read(r io.Reader, name string) (*measured, error) {
 			for _, v := range record.Values {
 				switch v.Unit {
 				case unit:
-					samples[k] = append(samples[k], v.Value)
-				case "allocs/op":
+					if was, ok := best[k]; !ok || v.Value < was {
+						best[k] = v.Value
+					}
+				case "allocs/op", "B/op":
 					m.allocs[k] = max(m.allocs[k], v.Value)
 				}
 			}
@@ -52,13 +53,8 @@ func read(r io.Reader, name string) (*measured, error) {
 	if err := reader.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	medians := times{}
-	for k, list := range samples {
-		slices.Sort(list)
-		medians[k] = list[len(list)/2]
-	}
-	for k, v := range medians {
-		if floor, ok := medians.floor(k); ok {
+	for k, v := range best {
+		if floor, ok := best.floor(k); ok {
 			m.multiples[k] = v / floor
 		}
 	}
@@ -90,15 +86,14 @@ func (t times) floor(k key) (float64, bool) {
 	default:
 		return 0, false
 	}
-	var sum float64
+	loop, ok := t[key{"Floor/op=loop", k.procs}]
+	sum := loop // which each of them has as well
 	for _, op := range ops {
-		v, ok := t[key{"Floor/op=" + op, k.procs}]
-		if !ok {
-			return 0, false
-		}
-		sum += v
+		v, found := t[key{"Floor/op=" + op, k.procs}]
+		ok = ok && found
+		sum += max(0, v-loop)
 	}
-	return sum, sum > 0
+	return sum, ok && sum > 0
 }
 
 // partsOf returns the name=value parts of a benchmark's name.

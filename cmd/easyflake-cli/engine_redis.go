@@ -49,6 +49,9 @@ func redactedRedis(url string) string {
 	}
 	user := ""
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		if strings.Contains(rest[:at], "?") { // it may be in an option's password
+			return scheme + ":"
+		}
 		user, _, _ = strings.Cut(rest[:at], ":")
 		if user != "" {
 			user += "@"

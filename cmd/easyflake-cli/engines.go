@@ -118,7 +118,7 @@ func (v poolValue) openEngine(ctx context.Context, how openHow) (store, error) {
 }
 
 // passwords finds them in URLs, whatever these are part of.
-func passwords() *regexp.Regexp { return regexp.MustCompile(`([a-z]+://[^\s:/@"']*):[^\s"']*@`) }
+func passwords() *regexp.Regexp { return regexp.MustCompile(`([^\s:/@"']+://[^\s:/@"']*):[^\s"']*@`) }
 
 // unsecret leaves passwords out of a text that quotes what somebody typed.
 func unsecret(text string) string {

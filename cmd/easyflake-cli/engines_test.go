@@ -63,6 +63,10 @@ func TestPasswordsAreNotShown(t *testing.T) {
 		"as a server":     {statusFailed, "grpc --store postgres://u:S3cr3t@127.0.0.1:1/d -H unix:/nonexistent/s", "listening"},
 		"not a URL":       {statusUsage, "next --pool postgres://u:S3cr3t/S3cr3t@h/d", "cannot be understood"},
 		"a parameter":     {statusUsage, "next --pool postgres://u@h/d?password=S3cr3t&sslmode=S3cr3", "sslmode is invalid"},
+		"with an @":       {statusFailed, "next --pool postgres://u@127.0.0.1:1/d?password=S3@S3cr3t", "cannot be reached"},
+		"upper case":      {statusUsage, "next --pool POSTGRES://u:S3cr3t@h/d", "must be grpc://"},
+		"one slash":       {statusUsage, "next --pool etcd:/root:S3cr3t@h", "must be etcd://HOST"},
+		"no host":         {statusUsage, "next --pool etcd://root:S3cr3t", "endpoint"},
 		"an argument":     {statusUsage, "next postgres://u:S3cr3t@h/d", "unexpected argument"},
 		"another scheme":  {statusUsage, "next --pool mysql://u:S3cr3t@h/d", "must be grpc://"},
 		"another store":   {statusUsage, "grpc --store mysql://u:S3cr3t@h/d", "must be bolt:PATH"},
@@ -84,4 +88,16 @@ func TestStoreInitFromEnvironment(t *testing.T) {
 	t.Setenv("EASYFLAKE_STORE", address)
 	out, _ := runs(t, statusOK, "store", "init")
 	assert.Contains(t, out, "is ready")
+}
+
+// A database that was emptied tells nothing of what was leased: whoever is told that
+// it was put back raises the floors of what is created in it afterwards.
+func TestRestoredThoughEmpty(t *testing.T) {
+	address := pgtest.Empty(t, pgtest.Server(t))
+	_, _ = runs(t, statusOK, "store", "init", address)
+	_, text := runs(t, statusOK, "namespace", "list", "--restored", "--pool", address)
+	assert.Contains(t, text, "may have lost records")
+	_, _ = runs(t, statusOK, "namespace", "create", "orders", "--pool", address)
+	_, text = runs(t, statusFailed, "next", "--pool", address)
+	assert.Contains(t, text, "no window can begin yet")
 }

@@ -80,7 +80,7 @@ type plainError struct{ err error }
 
 func (e *plainError) Error() string {
 	text := e.err.Error()
-	for _, name := range []string{"pgstore: ", "grpcpool: ", "access: ", "certs: ", "pool: ", "generator: ", "layout: "} {
+	for _, name := range []string{"pgstore: ", "etcdstore: ", "grpcpool: ", "access: ", "certs: ", "pool: ", "generator: ", "layout: "} {
 		text = strings.ReplaceAll(strings.TrimPrefix(text, name), ": "+name, ": ")
 	}
 	return text

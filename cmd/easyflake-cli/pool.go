@@ -249,7 +249,7 @@ func (e *explainedError) Unwrap() error { return e.err }
 
 // settle trusts a store that may have lost records, once no window can begin
 // before those are over. Without a namespace there is nothing to raise a floor of,
-// and the store stays as it is for whoever creates one.
+// and a file stays as it is for whoever creates one; an engine notes the doubt itself.
 func (p *openPool) settle(ctx context.Context) error {
 	if p.client != nil || p.store.Doubtful() == "" {
 		return nil
@@ -258,7 +258,7 @@ func (p *openPool) settle(ctx context.Context) error {
 	if err != nil {
 		return p.explain(err)
 	}
-	if len(names) == 0 {
+	if len(names) == 0 && p.url.engine == nil {
 		return nil
 	}
 	why := p.store.Doubtful()

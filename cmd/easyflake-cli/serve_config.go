@@ -195,12 +195,53 @@ func (s *poolServer) watch(ctx context.Context, server *grpcpool.Server, fail fu
 	if s.cmd.Config != "" {
 		parts.Go(func() { s.watchConfig(ctx) })
 	}
+	if s.cmd.Store.database != nil {
+		parts.Go(func() { s.watchNamespaces(ctx) })
+	}
 	for s.w.clock.Wait(ctx, s.w.clock.Now()+int64(time.Second)) == nil {
 		if err := server.Health(); errors.Is(err, boltstore.ErrFailed) {
 			fail(err)
 			return
 		}
 	}
+}
+
+// watchNamespaces creates again what is gone from an engine that has lost its data
+// while the server runs. The pool lets no window begin in it before those that may be
+// lost are over, where the store is in doubt.
+func (s *poolServer) watchNamespaces(ctx context.Context) {
+	trouble := ""
+	for s.w.clock.Wait(ctx, s.w.clock.Now()+int64(changesEvery)) == nil {
+		err := s.ensureAll(ctx)
+		switch {
+		case err == nil:
+			trouble = ""
+		case err.Error() != trouble && ctx.Err() == nil:
+			trouble = err.Error()
+			s.log.Error("a namespace cannot be looked at", "error", err)
+		}
+	}
+}
+
+// ensureAll creates the namespaces that are missing.
+func (s *poolServer) ensureAll(ctx context.Context) error {
+	s.reloading.Lock()
+	all := slices.Concat(s.namespaces, s.configured.Namespaces)
+	s.reloading.Unlock()
+	names, err := s.pool.Namespaces(ctx)
+	if err != nil {
+		return plain(err)
+	}
+	for _, ns := range all {
+		if slices.ContainsFunc(names, func(n pool.Namespace) bool { return n.Name == ns.Name }) {
+			continue
+		}
+		s.log.Error("a namespace is gone from the store, which must have lost its data: creating it again", "namespace", ns.Name)
+		if err := s.pool.CreateNamespace(ctx, ns); err != nil && !errors.Is(err, pool.ErrExists) { // another server's
+			return plain(err)
+		}
+	}
+	return nil
 }
 
 func (s *poolServer) watchConfig(ctx context.Context) {

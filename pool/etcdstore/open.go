@@ -58,8 +58,9 @@ func WithUser(name, password string) Option {
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // WithAttemptTimeout bounds how long one member of etcd is waited for before the
-// next one is asked, 2 seconds by default: somewhat more than etcd needs to elect a
-// leader.
+// next one is asked, 1 second by default: one that hangs must not take much of the
+// time that a renewal has. An etcd that takes longer is asked again and again, and what
+// came of the first attempt counts.
 func WithAttemptTimeout(d time.Duration) Option { return func(o *options) { o.attempt = d } }
 
 // WithClock sets the clock that the store tells the time by, [clock.System] by
@@ -71,7 +72,7 @@ func WithClock(c clock.Clock) Option { return func(o *options) { o.clock = c } }
 func WithClientLog(log *zap.Logger) Option { return func(o *options) { o.log = log } }
 
 func newOptions(opts []Option) (*options, error) {
-	o := &options{prefix: DefaultPrefix, timeout: 8 * time.Second, attempt: 2 * time.Second, clock: clock.System{}, log: zap.NewNop()}
+	o := &options{prefix: DefaultPrefix, timeout: 8 * time.Second, attempt: time.Second, clock: clock.System{}, log: zap.NewNop()}
 	for _, opt := range opts {
 		opt(o)
 	}
@@ -191,8 +192,8 @@ func parseEndpoints(all []string) ([]string, error) {
 func splitEndpoint(text string) (host string, port int, err error) {
 	// The text is not repeated where it may hold a password.
 	bad := func(reason string) (string, int, error) {
-		if strings.ContainsAny(text, "@") {
-			text = "(hidden: it contains @)"
+		if strings.ContainsAny(text, "@:") { // a user and a password without a host have no @
+			text = "(hidden)"
 		}
 		return "", 0, &layout.FieldError{Field: "endpoint", Value: text, Reason: reason}
 	}

@@ -52,7 +52,7 @@ func ParseURL(text string) (URL, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	switch {
 	case !ok || scheme != "etcd" && scheme != "etcds":
-		return bad(scheme, "must be etcd://HOST:PORT/PREFIX or etcds://…")
+		return bad("(hidden)", "must be etcd://HOST:PORT/PREFIX or etcds://…")
 	case strings.Contains(rest, "#"):
 		return bad("#", "must not have a fragment; a # in a name or password is written %23")
 	}

@@ -24,6 +24,7 @@ var (
 	ErrReadOnly    = errors.New("pgstore: the server is read-only")                      // a standby, for example
 	ErrUnsafe      = errors.New("pgstore: the server may lose what it has acknowledged") // fsync is off
 	ErrIsolation   = errors.New("pgstore: transactions are not read committed")
+	ErrDoubtful    = errors.New("pgstore: the server has committed, and warns of it") // no standby has it yet
 )
 
 // advice is what to do about an error, with the schema's name.
@@ -49,6 +50,8 @@ func advice(kind error, schema string) string {
 		return "fsync is off: set it on"
 	case errors.Is(kind, ErrIsolation):
 		return "set default_transaction_isolation of the role or the database to read committed"
+	case errors.Is(kind, ErrDoubtful):
+		return "see to the synchronous standbys, and try again"
 	}
 	return ""
 }

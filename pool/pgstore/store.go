@@ -185,11 +185,19 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 		}
 		return nil
 	})
+	conn, err := s.db.Acquire(ctx)
+	if err != nil {
+		return 0, s.failed(ctx, err)
+	}
+	defer conn.Release()
+	warned := warningsOf(conn.Conn().PgConn())
 	// Close returns once the transaction was committed, or was not.
-	if err := s.db.SendBatch(ctx, batch).Close(); err != nil {
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return 0, s.failed(ctx, err)
 	}
 	switch {
+	case warned() != "":
+		return 0, fmt.Errorf("%w: %s (%s)", ErrDoubtful, advice(ErrDoubtful, s.schema), warned())
 	case fsync != "on":
 		return 0, fmt.Errorf("%w: %s", ErrUnsafe, advice(ErrUnsafe, s.schema))
 	case revision == 0:

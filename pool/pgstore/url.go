@@ -40,6 +40,9 @@ func Redacted(address string) string {
 	// follows the last @ is none of it.
 	user := ""
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		if strings.Contains(rest[:at], "?") { // it may be in a parameter's password
+			return scheme + ":"
+		}
 		user, _, _ = strings.Cut(rest[:at], ":")
 		user, rest = user+"@", rest[at+1:]
 	}
@@ -93,6 +96,7 @@ func parse(address string, opts []Option) (*pgxpool.Config, string, error) {
 	// One round trip, and nothing that only this session knows: the next statement may
 	// come to another one, behind PgBouncer.
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	c.ConnConfig.OnNotice = noteWarning
 	c.ConnConfig.StatementCacheCapacity, c.ConnConfig.DescriptionCacheCapacity = 0, 0
 	return c, o.schema, nil
 }

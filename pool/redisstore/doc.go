@@ -39,8 +39,8 @@
 // were moved to another server of a cluster. They are missing where the data are gone,
 // as after FLUSHALL. The store then is doubtful, and refuses to write nodes until it is
 // settled, which whoever comes first does: it raises the floors. So a restart of Redis
-// costs two minutes without new windows, also where nothing was lost: leases that end
-// before the floor are not renewed.
+// costs two minutes without new windows, also where nothing was lost: leases that do
+// not reach past the floor are not renewed.
 //
 // An empty Redis tells nothing either: it is doubtful too, and a namespace created in
 // it begins no window before a horizon from then, unless [WithFresh] says that there

@@ -27,6 +27,7 @@ type process struct {
 	kind    activity     // of the goroutine woken last
 	old     int64        // what its clock showed before it was stopped in its turn
 	olds    atomic.Int32 // how many readings are to be that
+	drawn   int32        // how many were, when it went on
 	read    func() int64 // reads its clock; nil: it is never stopped in its turn
 	ending  func()       // ends what does not end by itself when the process is killed
 }
@@ -109,16 +110,18 @@ func (p *process) spawn(kind activity, do func()) {
 // readings being old ones. Nobody can tell the difference: the process did nothing
 // else meanwhile, and what it sends comes late.
 func (p *process) turn(do func()) {
-	p.olds.Store(0)
+	if p.olds.Swap(0) < p.drawn {
+		p.count.StopsInTurn++ // and not where it never read its clock
+	}
+	p.drawn = 0
 	if p.read == nil || p.quiet || !chance(p.rng, p.p.StopInTurn) {
 		do()
 		return
 	}
-	p.count.StopsInTurn++
 	old, olds := p.read(), 1+p.rng.Int32N(3)
 	p.stop(between(p.rng, int64(p.unit()), 2*int64(p.p.Terms.Horizon)))
 	p.late = append(p.late, func() {
-		p.old = old
+		p.old, p.drawn = old, olds
 		p.olds.Store(olds)
 		do()
 	})

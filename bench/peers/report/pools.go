@@ -14,7 +14,7 @@ func (m *measurements) pools(w *strings.Builder) {
 		return
 	}
 	w.WriteString("## Pools\n\nRequests for nodes to a pool in the same process, and to a server over TLS on the loopback, where an echo is " +
-		"a request of the same size over the same connections that nothing is done with. Acquiring and releasing wait for the disk, where the store has one; " +
+		"a request of the same size, over as many connections, that nothing is done with. Acquiring and releasing wait for the disk, where the store has one; " +
 		"a renewal within the first third of a window does not, but for the file store, which reads and writes its file each time.\n\n")
 	if len(work) > 0 {
 		w.WriteString("`BenchmarkPool`: the time of one request after the other, while so many leases live.\n\n")
