@@ -35,7 +35,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("guard", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	baseline := flags.String("baseline", "bench/guard/baseline.txt", "the `file` with the multiples to compare with")
-	margin := flags.Float64("margin", 2, "how many `times` as long as in the baseline is too long")
+	margin := flags.Float64("margin", 2.5, "how many `times` as long as in the baseline is too long")
 	update := flags.Bool("update", false, "write the baseline instead of comparing with it")
 	flags.Usage = func() {
 		_, _ = fmt.Fprintln(stderr, "usage: guard [-baseline FILE] [-margin TIMES] [-update] [FILE]")

@@ -73,10 +73,12 @@ func keyOf(name string) key {
 // its strategy cannot do without. An ID of a batch is compared with one addition.
 func (t times) floor(k key) (float64, bool) {
 	var ops []string
+	procs := k.procs
 	part := partsOf(k.name)
 	switch {
 	case strings.HasPrefix(k.name, "Fill/"):
 		ops = []string{"add"}
+		procs = "1" // what several take for one turns on whether the machine has as many to spare
 	case strings.HasPrefix(k.name, "Next/") && part["layout"] == "wide":
 		op, known := map[string]string{"mutex": "mutex", "atomic": "add", "sharded": "pin"}[part["gen"]]
 		if !known {
@@ -86,10 +88,10 @@ func (t times) floor(k key) (float64, bool) {
 	default:
 		return 0, false
 	}
-	loop, ok := t[key{"Floor/op=loop", k.procs}]
+	loop, ok := t[key{"Floor/op=loop", procs}]
 	sum := loop // which each of them has as well
 	for _, op := range ops {
-		v, found := t[key{"Floor/op=" + op, k.procs}]
+		v, found := t[key{"Floor/op=" + op, procs}]
 		ok = ok && found
 		sum += max(0, v-loop)
 	}

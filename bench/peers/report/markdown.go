@@ -9,10 +9,13 @@ import (
 )
 
 // command is what makes the output that this program reads.
-const command = `for i in $(seq 10); do go test -run '^$' -bench . -benchtime 100ms -cpu 1,2 -timeout 0; done`
+const command = `for i in $(seq 10); do go test -run '^$' -bench 'Next|Fill|Goroutines|Sequence|Latency' -benchtime 100ms -cpu 1,2 -timeout 0; done`
+
+// longCommand does the same for what takes many ticks to tell.
+const longCommand = `go test -run '^$' -bench 'Fairness|Saturate' -benchtime 1s -cpu 1,2 -count 3 -timeout 0`
 
 // poolCommand does the same for the pools.
-const poolCommand = `for i in $(seq 10); do (cd ../.. && go test -run '^$' -bench Pool -benchtime 100ms -timeout 0 ./bench); done`
+const poolCommand = `for i in $(seq 3); do (cd ../.. && go test -run '^$' -bench Pool -benchtime 100ms -timeout 0 ./bench); done`
 
 // missing stands where nothing was measured.
 const missing = "–"
@@ -68,7 +71,7 @@ func (m *measurements) machine(w *strings.Builder) {
 	t.add("runs of each", m.runs())
 	t.write(w)
 
-	fmt.Fprintf(w, "```sh\ncd bench/peers\n%s | tee bench.txt\n%s | tee pools.txt\ngo run ./report -out ../../docs bench.txt pools.txt\n```\n\n", command, poolCommand)
+	fmt.Fprintf(w, "```sh\ncd bench/peers\n%s | tee bench.txt\n%s | tee long.txt\n%s | tee pools.txt\ngo run ./report -out ../../docs bench.txt long.txt pools.txt\n```\n\n", command, longCommand, poolCommand)
 	w.WriteString("Figures are medians, with the 95 % confidence interval of the median as ± where it is known. " +
 		"Figures of one run can be compared. A difference means something if it exceeds the ± of both; " +
 		"between two runs it does only if they were taken in turns on one quiet machine " +
