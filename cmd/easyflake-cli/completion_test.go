@@ -50,7 +50,7 @@ func TestBashCompletes(t *testing.T) {
 		words []string
 		want  string
 	}{
-		{[]string{""}, "next decode layout grpc lease namespace secret completion version"},
+		{[]string{""}, "next decode layout grpc lease store namespace secret completion version"},
 		{[]string{"n"}, "next namespace"},
 		{[]string{"le"}, "lease"},
 		{[]string{"lease", "re"}, "revoke retire"},

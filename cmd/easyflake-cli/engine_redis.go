@@ -17,10 +17,13 @@ func redisEngine() engine {
 		schemes: []string{"redis", "rediss"},
 		form:    "redis://USER@HOST",
 		valid: func(url string) error {
-			if _, err := redis.ParseURL(url); err != nil { // whose text may have a part of the password in it
-				return &redisstore.Error{Kind: redisstore.ErrAddress, Text: redactedRedis(url) + " is no URL of a Redis server: it must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS; write characters of a password that mean something in a URL as %XX"}
+			if _, rest, _ := strings.Cut(url, "://"); rest != "" {
+				if _, err := redis.ParseURL(url); err == nil {
+					return nil
+				}
 			}
-			return nil
+			// An error's text may have a part of the password in it.
+			return &redisstore.Error{Kind: redisstore.ErrAddress, Text: redactedRedis(url) + " is no URL of a Redis server: it must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS; write characters of a password that mean something in a URL as %XX"}
 		},
 		redacted: redactedRedis,
 		open: func(ctx context.Context, url string, how engineHow) (pool.Store, error) {

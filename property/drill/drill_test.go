@@ -34,15 +34,17 @@ type drilled struct {
 	servers [2]*server
 }
 
-// drill has clients make IDs on two servers of an engine, while steps are made.
-func drill(t *testing.T, store string, steps func(d *drilled) []step) *drilled {
+// drill has clients make IDs on two servers of an engine, while steps are made. The
+// first server gets further flags when it starts.
+func drill(t *testing.T, store string, steps func(d *drilled) []step, first ...string) *drilled {
 	t.Helper()
 	program := build(t)
 	d := &drilled{crew: newCrew(t)}
 	var endpoints []grpcpool.Endpoint
 	for i := range d.servers {
 		port := freePort(t)
-		d.servers[i] = newServer(t, program, store, port)
+		d.servers[i] = newServer(t, program, store, port, first...)
+		first = nil // what is said of a new store is said once
 		await(t, port, d.servers[i])
 		endpoints = append(endpoints, grpcpool.Endpoint{Host: "127.0.0.1", Port: port})
 	}

@@ -13,7 +13,17 @@ import (
 // TestDrillEtcd kills etcd's leader, and stops one of its members.
 func TestDrillEtcd(t *testing.T) {
 	need(t)
-	c := etcdtest.Start(t, 3)
+	const (
+		members = 3
+		// A leader that hangs, its connections open, is found out by each who asks it.
+		hungLeader = "SIGSTOP of etcd's leader for 10 s"
+	)
+	c := etcdtest.Start(t, members)
+	hang := func(member int) {
+		c.Stop(member)
+		time.Sleep(10 * time.Second)
+		c.Continue(member)
+	}
 	killed := 0
 	d := drill(t, "etcd://"+strings.Join(c.Endpoints(), ","), func(*drilled) []step {
 		return []step{
@@ -26,14 +36,15 @@ func TestDrillEtcd(t *testing.T) {
 				t.Helper()
 				c.Restart(killed)
 			}, 15 * time.Second},
-			{"SIGSTOP of etcd's leader for 10 s", func(t *testing.T) {
+			{"SIGSTOP of a member for 10 s", func(t *testing.T) {
 				t.Helper()
-				stopped := c.Leader()
-				c.Stop(stopped)
-				time.Sleep(10 * time.Second)
-				c.Continue(stopped)
+				hang((c.Leader() + 1) % members)
+			}, 10 * time.Second},
+			{hungLeader, func(t *testing.T) {
+				t.Helper()
+				hang(c.Leader())
 			}, 10 * time.Second},
 		}
 	})
-	d.calm(t)
+	d.calm(t, hungLeader)
 }

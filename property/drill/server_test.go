@@ -42,8 +42,8 @@ func build(t *testing.T) string {
 	return program
 }
 
-// newServer starts a server of a store on a port.
-func newServer(t *testing.T, program, store string, port int) *server {
+// newServer starts a server of a store on a port, with further flags in its first life.
+func newServer(t *testing.T, program, store string, port int, first ...string) *server {
 	t.Helper()
 	folder := t.TempDir()
 	config := filepath.Join(folder, "config.yaml")
@@ -53,14 +53,14 @@ func newServer(t *testing.T, program, store string, port int) *server {
 		args: []string{program, "grpc", "-p", strconv.Itoa(port), "--config", config, "--store", store, "--log-level", "info"},
 		said: &safeBuffer{},
 	}
-	s.start(t)
+	s.start(t, first...)
 	t.Cleanup(func() { s.end(t) })
 	return s
 }
 
-func (s *server) start(t *testing.T) {
+func (s *server) start(t *testing.T, more ...string) {
 	t.Helper()
-	s.cmd = exec.Command(s.args[0], s.args[1:]...) //nolint:noctx // ended by hand: it must be able to end well
+	s.cmd = exec.Command(s.args[0], append(s.args[1:len(s.args):len(s.args)], more...)...) //nolint:noctx // ended by hand: it must be able to end well
 	s.cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
 	s.cmd.Stdout, s.cmd.Stderr = s.said, s.said
 	require.NoError(t, s.cmd.Start())
