@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -11,10 +13,14 @@ import (
 	"github.com/easyflake/easyflake/layout"
 )
 
-// shell finds a shell or skips the test.
+// shell finds a shell or skips the test. In CI on Linux, which installs them, there
+// must be one.
 func shell(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("CI") == "true" && runtime.GOOS == "linux" {
+		t.Fatalf("there is no %s on this machine: install it", name)
+	}
 	if err != nil {
 		t.Skipf("there is no %s on this machine", name)
 	}

@@ -35,7 +35,7 @@ func newPostgres(t *testing.T) *postgres {
 		}
 	}
 	if bin == "" {
-		t.Skip("no programs of PostgreSQL here; set POSTGRES_BIN to their folder")
+		t.Fatal("no programs of PostgreSQL here: install it, or set POSTGRES_BIN to their folder")
 	}
 	folder, err := os.MkdirTemp("", "drill-postgres-") //nolint:usetesting // which nobody else may look into
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ type redis struct {
 func newRedis(t *testing.T, aof bool) *redis {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("no redis-server here")
+		t.Fatal("no redis-server here: install it")
 	}
 	r := &redis{folder: t.TempDir(), port: freePort(t), aof: aof}
 	r.start(t)
