@@ -19,8 +19,9 @@ type core struct {
 	_ pad
 	rule
 	clock     clock.Clock
-	tsc       *clock.TSC // the clock, where it is one: a direct call is cheaper
-	high, low uint8      // how far a word's tick and sequence move up to their place in an ID
+	tsc       *clock.TSC    // the clock, where it is one: a direct call is cheaper
+	coarse    *clock.Coarse // the same
+	high, low uint8         // how far a word's tick and sequence move up to their place in an ID
 	step      uint64
 	window    atomic.Pointer[snapshot] // written under control
 	strategy  strategy
@@ -111,6 +112,7 @@ func (c *core) open(l layout.Layout, src Source, opts []Option, st strategy, sin
 	c.maxTick = min(c.maxTick, uint64(c.ticks.last))
 	c.clock, c.layout, c.source = o.clock, l, src
 	c.tsc, _ = o.clock.(*clock.TSC)
+	c.coarse, _ = o.clock.(*clock.Coarse)
 	c.strategy, c.single = st, single
 	c.high = uint8(l.NodeBits())
 	c.low = uint8(l.SequenceShift())
@@ -138,8 +140,11 @@ func (c *core) open(l layout.Layout, src Source, opts []Option, st strategy, sin
 
 // now reads the clock.
 func (c *core) now() int64 {
-	if c.tsc != nil {
+	switch {
+	case c.tsc != nil:
 		return c.tsc.Now()
+	case c.coarse != nil:
+		return c.coarse.Now()
 	}
 	return c.clock.Now()
 }

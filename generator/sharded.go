@@ -42,9 +42,12 @@ func (g *Sharded) Next() (layout.ID, error) {
 	// The clock is read before pinning, for it may be anybody's code. Of a TSC
 	// the bare counter is enough: the shard knows what it reads in its tick.
 	var reading uint64
-	if g.tsc != nil {
+	switch {
+	case g.tsc != nil:
 		reading = clock.Cycles()
-	} else {
+	case g.coarse != nil:
+		reading = uint64(g.coarse.Now())
+	default:
 		reading = uint64(g.clock.Now())
 	}
 	t := g.shards.Load()
