@@ -42,22 +42,22 @@ CREATE TABLE %[1]s.nodes (
 // that they are in, unless they are there already. Several may do so at once. Created
 // reports whether there was anything to do.
 func CreateSchema(ctx context.Context, url string, opts ...Option) (created bool, err error) {
-	c, schema, err := parse(url, opts)
+	c, o, err := parse(url, opts)
 	if err != nil {
 		return false, err
 	}
 	c.MaxConns, c.MinConns = 1, 0
 	db, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
-		return false, explain(ctx, err, schema)
+		return false, explain(ctx, err, o.schema)
 	}
 	defer db.Close()
 	err = pgx.BeginTxFunc(ctx, db, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		created, err = create(ctx, tx, schema)
+		created, err = create(ctx, tx, o.schema)
 		return err
 	})
 	if err != nil {
-		return false, explain(ctx, err, schema)
+		return false, explain(ctx, err, o.schema)
 	}
 	return created, nil
 }

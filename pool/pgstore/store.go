@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,10 +16,11 @@ import (
 
 // Store is a [pool.Store] in a database. It is safe for concurrent use.
 type Store struct {
-	db     *pgxpool.Pool
-	schema string
-	sql    *statements
-	closed atomic.Bool
+	db      *pgxpool.Pool
+	schema  string
+	timeout time.Duration
+	sql     *statements
+	closed  atomic.Bool
 }
 
 var _ pool.Store = (*Store)(nil)
@@ -35,23 +37,35 @@ var _ pool.Store = (*Store)(nil)
 // a schema that is missing or not of this version. All later connections are checked
 // in the same way.
 func Open(ctx context.Context, url string, opts ...Option) (*Store, error) {
-	c, schema, err := parse(url, opts)
+	c, o, err := parse(url, opts)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{schema: schema, sql: newStatements(schema)}
+	s := &Store{schema: o.schema, timeout: o.timeout, sql: newStatements(o.schema)}
 	c.AfterConnect = s.check
 	// A round trip to look whether an idle connection still works would be one for
 	// each renewal of a pool that has little to do. See failed.
 	c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	if s.db, err = pgxpool.NewWithConfig(ctx, c); err != nil {
-		return nil, explain(ctx, err, schema)
+		return nil, explain(ctx, err, o.schema)
 	}
-	if _, err := s.Now(ctx); err != nil {
+	if err := s.connect(ctx); err != nil {
 		s.db.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// connect makes the first connection, which may take as long as it does, for there may
+// be several hosts to try.
+func (s *Store) connect(ctx context.Context) error {
+	conn, err := s.db.Acquire(ctx)
+	if err != nil {
+		return explain(ctx, err, s.schema)
+	}
+	conn.Release()
+	_, err = s.Now(ctx)
+	return err
 }
 
 // check judges the server at the other end of a new connection.
@@ -78,9 +92,9 @@ func (s *Store) check(ctx context.Context, conn *pgx.Conn) error {
 	return fmt.Errorf("%w: %s", kind, advice(kind, s.schema))
 }
 
-// failed explains an error. If a connection broke, or leads to a server that is no
-// longer the primary, all others are as old: they are replaced before anybody fails
-// with them.
+// failed explains an error. If a connection broke, was silent for too long, or leads to
+// a server that is no longer the primary, all others are as old: they are replaced
+// before anybody fails with them. ctx is the caller's, and not that of the attempt.
 func (s *Store) failed(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -89,7 +103,8 @@ func (s *Store) failed(ctx context.Context, err error) error {
 		return pool.ErrClosed
 	}
 	err = explain(ctx, err, s.schema)
-	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrReadOnly) {
+	silent := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	if silent || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrReadOnly) {
 		s.db.Reset()
 	}
 	return err
@@ -108,7 +123,9 @@ func (s *Store) row(ctx context.Context, sql string, args, to []any) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	err := s.db.QueryRow(ctx, sql, args...).Scan(to...)
+	attempt, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err := s.db.QueryRow(attempt, sql, args...).Scan(to...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -120,7 +137,9 @@ func rows[T any](ctx context.Context, s *Store, each pgx.RowToFunc[T], sql strin
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	found, err := s.db.Query(ctx, sql, args...)
+	attempt, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	found, err := s.db.Query(attempt, sql, args...)
 	if err != nil {
 		return nil, s.failed(ctx, err)
 	}
@@ -185,14 +204,16 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 		}
 		return nil
 	})
-	conn, err := s.db.Acquire(ctx)
+	attempt, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	conn, err := s.db.Acquire(attempt)
 	if err != nil {
 		return 0, s.failed(ctx, err)
 	}
 	defer conn.Release()
 	warned := warningsOf(conn.Conn().PgConn())
 	// Close returns once the transaction was committed, or was not.
-	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+	if err := conn.SendBatch(attempt, batch).Close(); err != nil {
 		return 0, s.failed(ctx, err)
 	}
 	switch {

@@ -9,12 +9,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/easyflake/easyflake/layout"
 )
 
 const (
 	defaultSchema      = "easyflake"
 	defaultConnections = 16
-	connectTimeout     = 10 * time.Second
+	connectTimeout     = 5 * time.Second
+	defaultTimeout     = 3 * time.Second
 
 	schemaParameter = "easyflake_schema"
 )
@@ -22,11 +25,21 @@ const (
 // Option changes how a store is opened.
 type Option func(*options)
 
-type options struct{ schema string }
+type options struct {
+	schema  string
+	timeout time.Duration
+}
 
 // WithSchema sets the schema that the tables are in, "easyflake" by default. The URL's
 // easyflake_schema comes first.
 func WithSchema(name string) Option { return func(o *options) { o.schema = name } }
+
+// WithTimeout bounds how long the database is waited for each time, 3 seconds by
+// default: a connection whose other end is gone, as after a failover to another host
+// under the same address, must not take all the time that a renewal has. What came of
+// a write that took longer is not known. The time to connect is the URL's
+// connect_timeout, 5 seconds by default.
+func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // Redacted returns a URL as it may be shown to anybody: without the password and
 // without the parameters, of which some are secret too, but the schema. It need not be
@@ -64,28 +77,31 @@ func Valid(address string) error {
 }
 
 // parse leaves all to pgx but the schema.
-func parse(address string, opts []Option) (*pgxpool.Config, string, error) {
-	o := options{schema: defaultSchema}
+func parse(address string, opts []Option) (*pgxpool.Config, options, error) {
+	o := options{schema: defaultSchema, timeout: defaultTimeout}
 	for _, opt := range opts {
 		opt(&o)
 	}
+	if o.timeout <= 0 {
+		return nil, o, &layout.FieldError{Field: "timeout", Value: o.timeout, Reason: "must be positive"}
+	}
 	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
-		return nil, "", fmt.Errorf("%w: it must be postgres://USER:PASSWORD@HOST:PORT/DATABASE", ErrURL)
+		return nil, o, fmt.Errorf("%w: it must be postgres://USER:PASSWORD@HOST:PORT/DATABASE", ErrURL)
 	}
 	if _, err := url.Parse(address); err != nil {
 		// Its text may have a part of the password in it.
-		return nil, "", fmt.Errorf("%w: %s cannot be understood; write characters of a password that mean something in a URL as %%XX", ErrURL, Redacted(address))
+		return nil, o, fmt.Errorf("%w: %s cannot be understood; write characters of a password that mean something in a URL as %%XX", ErrURL, Redacted(address))
 	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %s%w", ErrURL, Redacted(address), cause(err))
+		return nil, o, fmt.Errorf("%w: %s%w", ErrURL, Redacted(address), cause(err))
 	}
 	if schema, given := c.ConnConfig.RuntimeParams[schemaParameter]; given {
 		o.schema = schema
 		delete(c.ConnConfig.RuntimeParams, schemaParameter)
 	}
 	if o.schema == "" || len(o.schema) > 63 || strings.ContainsRune(o.schema, 0) {
-		return nil, "", fmt.Errorf("%w: the name of the schema must have 1 to 63 bytes", ErrURL)
+		return nil, o, fmt.Errorf("%w: the name of the schema must have 1 to 63 bytes", ErrURL)
 	}
 	if !strings.Contains(address, "pool_max_conns=") {
 		c.MaxConns = defaultConnections
@@ -98,7 +114,7 @@ func parse(address string, opts []Option) (*pgxpool.Config, string, error) {
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	c.ConnConfig.OnNotice = noteWarning
 	c.ConnConfig.StatementCacheCapacity, c.ConnConfig.DescriptionCacheCapacity = 0, 0
-	return c, o.schema, nil
+	return c, o, nil
 }
 
 // cause returns what is wrong with a URL without the URL itself.

@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -24,6 +25,36 @@ type wire struct {
 	address string
 	turns   atomic.Int64 // how often the client spoke after the server had
 	cut     atomic.Bool  // the next reply, and the connection with it
+
+	mu    sync.Mutex // owns the fields below
+	hole  *atomic.Bool
+	conns []net.Conn
+}
+
+// lose makes all connections that there are lead nowhere: nothing that is sent arrives,
+// and nobody is told.
+func (w *wire) lose() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hole.Store(true)
+	w.hole = new(atomic.Bool)
+}
+
+// found breaks all connections: whoever wants to close one need not wait for an answer.
+func (w *wire) found() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+}
+
+// fate returns what becomes true when the connection, a new one, is lost.
+func (w *wire) fate(client, server net.Conn) *atomic.Bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.conns = append(w.conns, client, server)
+	return w.hole
 }
 
 func newWire(t *testing.T, server string) *wire {
@@ -39,6 +70,7 @@ func newWire(t *testing.T, server string) *wire {
 	})
 	w := &wire{address: strings.Replace(server, fmt.Sprintf("@%s:%d", c.Host, c.Port), "@"+l.Addr().String(), 1)}
 	require.NotEqual(t, server, w.address)
+	w.hole = new(atomic.Bool)
 	all.Go(func() {
 		for {
 			client, err := l.Accept()
@@ -51,6 +83,7 @@ func newWire(t *testing.T, server string) *wire {
 				return
 			}
 			var answered atomic.Bool
+			lost := w.fate(client, other)
 			pass := func(from, to net.Conn, each func() bool) {
 				defer from.Close()
 				defer to.Close()
@@ -59,6 +92,9 @@ func newWire(t *testing.T, server string) *wire {
 					n, err := from.Read(buffer)
 					if err != nil || !each() {
 						return
+					}
+					if lost.Load() {
+						continue
 					}
 					if _, err := to.Write(buffer[:n]); err != nil {
 						return
@@ -134,4 +170,53 @@ func TestLostRenewal(t *testing.T) {
 	again, err := p.Renew(t.Context(), r)
 	require.NoError(t, err)
 	assert.Equal(t, g.Revision+1, again.Revision)
+}
+
+// After a failover to another host under the same address, all connections lead nowhere,
+// and nobody is told so. The first request to find out is the only one that fails.
+func TestSilentConnections(t *testing.T) {
+	for who, ask := range map[string]func(context.Context, *pgstore.Store) error{
+		"the caller": func(ctx context.Context, s *pgstore.Store) error {
+			ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			defer cancel()
+			_, err := s.Namespaces(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			return err
+		},
+		"the store": func(ctx context.Context, s *pgstore.Store) error {
+			_, err := s.Write(ctx, pool.Write{Namespace: name, OfNamespace: true})
+			require.ErrorIs(t, err, pgstore.ErrUnreachable)
+			return err
+		},
+	} {
+		t.Run(who+" waits no longer", func(t *testing.T) {
+			w := newWire(t, pgtest.Server(t))
+			timeout := time.Second
+			if who == "the caller" {
+				timeout = time.Hour
+			}
+			s, err := pgstore.Open(t.Context(), pgtest.With(pgtest.Schema(t, w.address), "sslmode=disable"), pgstore.WithTimeout(timeout))
+			require.NoError(t, err)
+			defer s.Close()
+			defer w.found()
+			const connections = 8
+			var all sync.WaitGroup
+			for range connections {
+				all.Go(func() {
+					for range 20 {
+						if _, err := s.Now(t.Context()); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			all.Wait()
+			w.lose()
+			require.Error(t, ask(t.Context(), s))
+			for range 2 * connections {
+				_, err := s.Now(t.Context())
+				require.NoError(t, err)
+			}
+		})
+	}
 }
