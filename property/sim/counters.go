@@ -65,6 +65,10 @@ type Counters struct {
 	HandsProgress               int // the same, of nodes numbered by hand
 	EarlyRefused                int // starts put off, for A5's sake
 
+	// What the ghost has looked at: were it nothing, nothing could be wrong with it.
+	LeaseRecords, FreeRecords int // records of nodes written, with a holder and without
+	GrantsOnRecord            int // grants found durably on record
+
 	// With an assumption broken.
 	Doubles    uint64
 	Overlaps   int

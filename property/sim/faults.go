@@ -234,6 +234,7 @@ func (w *world) restore() {
 	}
 	last := len(w.backups) - 1
 	w.engine.restore(w.backups[max(w.rng.IntN(last+1), w.rng.IntN(last+1))]) // rather a young one
+	w.ghost.restored()
 	if told {
 		s := plainStore{w.engine, stopped{v.wall.at(w.now)}, false}
 		if err := pool.New(s).Doubt(context.Background()); err != nil {

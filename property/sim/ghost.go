@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/easyflake/easyflake/pool"
@@ -16,7 +15,11 @@ type ghost struct {
 	nodes  map[int64][]*claim // by node, in the order of their first ticks
 	tokens map[pool.Token]*holding
 	stored map[int64]stored // by node
-	latest int64            // the highest of the pool's times at a grant
+	shown  []written        // what the store has, though it may not be durable yet
+	synced map[lease]int64  // up to where a lease is durably on record
+	floor  int64            // the namespace's, at its revision
+	floorR uint64
+	latest int64 // the highest of the pool's times at a grant
 	tokenN int64
 }
 
@@ -37,9 +40,10 @@ type shown struct {
 	life  int
 }
 
-// renewed takes note of a renewal granted: of two copies of a client that show the
-// same revision, one may be renewed, as far as the store remembers.
-func (g *ghost) renewed(i *instance, r pool.Renewal) {
+// renewed takes note of a renewal granted, and reports whether it is a repetition: of
+// two copies of a client that show the same revision, one may be renewed, as far as the
+// store remembers.
+func (g *ghost) renewed(i *instance, r pool.Renewal) (repeated bool) {
 	h := g.holding(r.Token)
 	if h.shown == nil {
 		h.shown = make(map[uint64]shown)
@@ -50,31 +54,54 @@ func (g *ghost) renewed(i *instance, r pool.Renewal) {
 	if again && before.nonce != now.nonce && before.life == now.life && (before.by == now.by || !g.w.p.Exclusive) {
 		g.w.fail("holder %d was renewed twice at revision %d, with different nonces", h.number, r.Revision)
 	}
+	return again && before.nonce == now.nonce && before.life == now.life
 }
 
 // stored is what the store has of a lease.
 type stored struct {
-	Token    pool.Token `json:"token"`
-	From     int64      `json:"from"`
-	Until    int64      `json:"until"`
-	Revision uint64     `json:"revision"`
-	Nonce    pool.Token `json:"nonce"`
-	life     int
+	nodeRecord
+	life int
+}
+
+// lease is one window of a holder, however long it becomes.
+type lease struct {
+	node, from int64
+	token      pool.Token
+}
+
+// written is up to where the store shows a lease.
+type written struct {
+	lease
+	until int64
 }
 
 // wrote takes note of a node's record. It reaches as far as what is granted, or that
-// would be granted again after a restart; and a lease's revision is never lowered, nor
-// reached by two renewals: one of them would be a copy's.
+// would be granted again after a restart; a lease's revision is never lowered, nor
+// reached by two renewals: one of them would be a copy's; and no window begins, or goes
+// on, under the floor that the namespace has at that moment. The store shows the record
+// from now on. It is durable when a write that somebody was told of has waited for it.
 func (g *ghost) wrote(node int64, value []byte) {
-	now, before := stored{life: g.w.engine.life}, g.stored[node]
-	if err := json.Unmarshal(value, &now); err != nil {
+	r, err := readNode(value)
+	if err != nil {
 		g.w.fail("the record of node %d: %v", node, err)
 	}
+	now, before := stored{r, g.w.engine.life}, g.stored[node]
 	g.stored[node] = now
 	if now.Token.IsZero() {
+		g.w.count.FreeRecords++
 		return
 	}
+	g.w.count.LeaseRecords++
+	g.shown = append(g.shown, written{lease{node, now.From, now.Token}, now.Until})
 	h := g.holding(now.Token)
+	switch floor := g.floorNow(); {
+	case now.Token != before.Token || now.From != before.From || now.life != before.life:
+		if now.From < floor {
+			g.w.fail("holder %d has node %d from tick %d on, under the floor of tick %d", h.number, node, now.From, floor)
+		}
+	case now.Until > before.Until && before.Until <= floor:
+		g.w.fail("holder %d had node %d up to tick %d, under the floor of tick %d, and is renewed", h.number, node, before.Until, floor)
+	}
 	if now.Token == before.Token && now.From == before.From && now.life == before.life &&
 		(now.Revision < before.Revision || now.Revision == before.Revision && now.Nonce != before.Nonce) {
 		g.w.fail("the lease of holder %d was at revision %d in the store, and is written at revision %d by another renewal", h.number, before.Revision, now.Revision)
@@ -84,6 +111,46 @@ func (g *ghost) wrote(node int64, value []byte) {
 			g.w.fail("node %d was granted to holder %d up to tick %d, and is written up to tick %d", node, h.number, c.until, now.Until)
 		}
 	}
+}
+
+// floorNow returns the floor that the namespace's record has.
+func (g *ghost) floorNow() int64 {
+	if r := g.w.engine.namespace(theName); r.Revision != g.floorR {
+		n, err := readNamespace(r.Value)
+		if err != nil {
+			g.w.fail("the namespace's record: %v", err)
+			return g.floor
+		}
+		g.floor, g.floorR = *n.Floor, r.Revision
+	}
+	return g.floor
+}
+
+// sync takes note that all the store shows is durable: a write that came after it was
+// acknowledged, or the store was opened anew.
+func (g *ghost) sync() {
+	for _, x := range g.shown {
+		g.synced[x.lease] = max(g.synced[x.lease], x.until)
+	}
+	g.shown = g.shown[:0]
+}
+
+// restored takes note that the store is an old copy: what was written since is gone.
+func (g *ghost) restored() {
+	clear(g.synced)
+	clear(g.stored)
+	g.shown = g.shown[:0]
+	for _, n := range g.w.engine.nodes(theName, 0, g.w.p.layout.MaxNode()) {
+		r, err := readNode(n.Value)
+		if err != nil {
+			g.w.fail("the record of node %d in an old copy: %v", n.Node, err)
+		}
+		g.stored[n.Node] = stored{r, g.w.engine.life}
+		if !r.Token.IsZero() {
+			g.shown = append(g.shown, written{lease{n.Node, r.From, r.Token}, r.Until})
+		}
+	}
+	g.sync()
 }
 
 // claim is a window that somebody was given.
@@ -99,7 +166,7 @@ type claim struct {
 }
 
 func newGhost(w *world) *ghost {
-	return &ghost{w: w, nodes: make(map[int64][]*claim), tokens: make(map[pool.Token]*holding), stored: make(map[int64]stored)}
+	return &ghost{w: w, nodes: make(map[int64][]*claim), tokens: make(map[pool.Token]*holding), stored: make(map[int64]stored), synced: make(map[lease]int64)}
 }
 
 // holding returns what is known of a token.
@@ -119,6 +186,10 @@ func (h *holding) ownedBy(c *client) bool { return slices.Contains(h.owners, c) 
 func (g *ghost) granted(grant pool.Grant) {
 	g.latest = max(g.latest, grant.Now)
 	h := g.holding(grant.Token)
+	if until := g.synced[lease{grant.Node, grant.From, grant.Token}]; until < grant.Until {
+		g.w.fail("node %d was granted to holder %d for [%d, %d), and is durably on record up to tick %d", grant.Node, h.number, grant.From, grant.Until, until)
+	}
+	g.w.count.GrantsOnRecord++
 	var mine *claim
 	for _, c := range h.claims {
 		if c.node == grant.Node && c.from == grant.From {

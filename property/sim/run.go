@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -194,13 +193,7 @@ func (w *world) heal() {
 // have put them. Who has such a node keeps it.
 func (w *world) expected() int {
 	soon := w.tick(w.now+int64(w.p.Terms.Horizon)) + 3
-	var record struct {
-		Floor int64 `json:"floor"`
-	}
-	if err := json.Unmarshal(w.engine.namespace(theName).Value, &record); err != nil {
-		w.fail("the namespace's record: %v", err)
-	}
-	if record.Floor > soon {
+	if w.ghost.floorNow() > soon {
 		return 0
 	}
 	free, far := 0, 0

@@ -71,6 +71,9 @@ func (v *server) boot() {
 		pool.WithLogger(slog.New(logCounter{slog.DiscardHandler, v.world})))
 	v.inst = i
 	v.say(p.name, "is up")
+	if v.p.Exclusive { // which has read, and synced, what the disk has
+		v.ghost.sync()
+	}
 	v.letGoRenewals()
 }
 
