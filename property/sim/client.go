@@ -19,7 +19,7 @@ type machine struct {
 	back  int // how often its clock was set back
 	cur   *client
 	fresh uint64 // IDs made since healing began
-	why   error  // that the last client did not start
+	why   error  // that the last client did not start, or was last refused
 
 	byHand bool  // it has a node of its own, and no pool
 	node   int64 // that one
@@ -42,7 +42,7 @@ type client struct {
 	nonce  pool.Token // of its last renewal
 	forged *pool.Grant
 	mute   bool // a copy that makes no IDs: it has the original's lease
-	copied bool // there is a copy of it
+	twin   bool // it is a copy
 	brief  bool // it makes one ID and closes, and another one follows at once
 	used   bool // it is brief, and has begun to
 	bare   bool // its generator is closed, and there could be no other
@@ -95,9 +95,9 @@ func (m *machine) start(forged *pool.Grant) {
 	p := m.newProcess("client" + string('0'+rune(m.slot)))
 	c := &client{process: p, m: m, calls: make(map[*call]struct{}), server: p.rng.IntN(m.p.Servers), forged: forged, layout: m.layoutNow(p.rng)}
 	m.cur = c
-	c.read = func() int64 { return m.wall.at(m.now) }
+	c.read = func() (int64, int) { return m.wall.at(m.now), m.back }
 	if forged != nil {
-		c.mute = m.p.Break != Copies
+		c.twin, c.mute = true, m.p.Break != Copies
 		h := m.ghost.holding(forged.Token)
 		h.owners = append(h.owners, c)
 		c.grant = *forged
@@ -146,6 +146,9 @@ func (c *client) begin(ctx context.Context) error {
 func (c *client) generator() (*source, error) {
 	w := c.world
 	g := &source{back: c.m.back}
+	if c.olds.Load() > 0 { // its first reading is one from before the stop
+		g.back = c.oldBack
+	}
 	opts := []generator.Option{generator.WithClock(clientClock{c})}
 	switch c.rng.IntN(4) {
 	case 0, 1:
@@ -220,10 +223,11 @@ func (c *client) refused(x *call) {
 	w := c.world
 	if errors.Is(x.err, pool.ErrLeaseLost) {
 		switch {
-		case x.op != renewing:
-		case c.mute || c.m.slot >= w.p.Clients:
+		case x.why == toSuccessor:
+			w.count.Taken++
+		case x.why == toCopy && c.twin:
 			w.count.CloneRefused++
-		case c.copied:
+		case x.why == toCopy:
 			w.count.OriginalRefused++
 		}
 		return
@@ -476,6 +480,7 @@ func (c *client) took(g *source, ids []layout.ID, most layout.ID, atOnce bool) b
 		}
 		c.claim.stamped = max(c.claim.stamped, tick)
 		c.m.top = max(c.m.top, tick)
+		w.trace.made(id, run)
 		number := uint64(node)<<numberBits | uint64(tick)<<seqBits | uint64(seq)
 		if w.p.Break == TwoLayouts {
 			number = uint64(id)

@@ -29,7 +29,7 @@ type holding struct {
 	number int64 // for the trace
 	owners []*client
 	claims []*claim
-	gone   bool // its holder has given its lease back
+	back   *call // gives its lease back
 	shown  map[uint64]shown
 }
 
@@ -180,6 +180,38 @@ func (g *ghost) holding(t pool.Token) *holding {
 	return h
 }
 
+// claim returns the window that a grant is of, as far as it is known.
+func (h *holding) claim(g pool.Grant) *claim {
+	for _, c := range h.claims {
+		if c.node == g.Node && c.from == g.From {
+			return c
+		}
+	}
+	return nil
+}
+
+// loss is why a lease was lost, as far as that is counted.
+type loss uint8
+
+const (
+	forOther    loss = iota // reasons: a floor, a release, an old copy of the store
+	toCopy                  // renewed at that revision by a copy of its holder
+	toSuccessor             // the node is somebody else's
+)
+
+// lost says why a renewal was refused.
+func (g *ghost) lost(r pool.Renewal) loss {
+	now := g.stored[r.Node].Token
+	before, again := g.holding(r.Token).shown[r.Revision]
+	switch {
+	case now == r.Token && again && before.nonce != r.Nonce && before.life == g.w.engine.life:
+		return toCopy
+	case now != r.Token && !now.IsZero():
+		return toSuccessor
+	}
+	return forOther
+}
+
 func (h *holding) ownedBy(c *client) bool { return slices.Contains(h.owners, c) }
 
 // granted takes note of a grant.
@@ -190,12 +222,7 @@ func (g *ghost) granted(grant pool.Grant) {
 		g.w.fail("node %d was granted to holder %d for [%d, %d), and is durably on record up to tick %d", grant.Node, h.number, grant.From, grant.Until, until)
 	}
 	g.w.count.GrantsOnRecord++
-	var mine *claim
-	for _, c := range h.claims {
-		if c.node == grant.Node && c.from == grant.From {
-			mine = c
-		}
-	}
+	mine := h.claim(grant)
 	all := g.nodes[grant.Node]
 	switch {
 	case mine == nil:
@@ -240,7 +267,6 @@ func (g *ghost) granted(grant pool.Grant) {
 // from when the release was sent.
 func (g *ghost) sealed(r pool.Release) {
 	h := g.holding(r.Token)
-	h.gone = true
 	for _, c := range h.claims {
 		if c.node != r.Node || r.Last < c.from-1 || r.Last >= c.until || c.sealed {
 			continue
