@@ -70,6 +70,7 @@ type Counters struct {
 	// What the ghost has looked at: were it nothing, nothing could be wrong with it.
 	LeaseRecords, FreeRecords int // records of nodes written, with a holder and without
 	GrantsOnRecord            int // grants found durably on record
+	Evidence, FloorsRaised    int // renewals that show what the store does not know; by a server
 
 	// With an assumption broken.
 	Doubles    uint64

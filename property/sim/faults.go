@@ -221,12 +221,22 @@ func (w *world) clone(m *machine) {
 	if at := w.tick(now); at < g.From || at >= g.Until || len(c.calls) > 0 || w.p.layout.Time(g.Until).UnixNano() <= now {
 		return // it would give the window back at once
 	}
+	next := max(g.From, c.gen.ids.LastTick()+1)
+	if w.p.Break == Copies && next >= g.Until {
+		return
+	}
 	w.say(c.name, "is copied, with node %d and the window [%d, %d)", g.Node, g.From, g.Until)
 	w.count.Clones++
 	for _, x := range w.ghost.holding(g.Token).claims {
 		if x.node == g.Node && x.from == g.From {
+			if x.cloned == 0 {
+				x.apart = next
+			}
 			x.cloned = max(x.cloned, g.Until)
 		}
+	}
+	if w.p.Break == Copies { // it goes on where the original is
+		g.From = next
 	}
 	g.Now = now
 	twin := &machine{world: w, slot: w.p.Clients + w.count.Clones - 1, wall: m.wall}

@@ -161,7 +161,8 @@ type claim struct {
 	stamped     int64 // the last tick stamped, from - 1 if none
 	life        int   // of the engine that has the latest grant
 	sealed      bool  // given back: nothing is stamped from until on
-	cloned      int64 // with A2 broken: until when two may stamp the same
+	apart       int64 // with A2 broken: the first tick that a copy may stamp
+	cloned      int64 // the same: until when two may stamp the same
 	early       bool  // with A2 broken: given back by one of two that hold it
 }
 
@@ -255,11 +256,25 @@ func (g *ghost) granted(grant pool.Grant) {
 			continue
 		}
 		g.w.count.Overlaps++
-		if !g.w.p.broken() {
+		// What was granted in one life of the store is kept apart whatever was lost before.
+		if !g.w.p.broken() || g.w.p.Break == LostWrites && c.life == mine.life {
 			g.w.fail("node %d was granted for [%d, %d) to holder %d, and for [%d, %d) to holder %d",
 				c.node, c.from, c.until, c.of.number, mine.from, mine.until, h.number)
 			return
 		}
+	}
+}
+
+// evidence takes note that a renewal was refused. If it shows a window that the store
+// does not know, no window may begin any more before that one's end; unless the pool's
+// clock has been set back since it was granted.
+func (g *ghost) evidence(r pool.Renewal, clockRight bool) {
+	if r.Until <= g.stored[r.Node].Highest {
+		return
+	}
+	g.w.count.Evidence++
+	if floor := g.floorNow(); floor < r.Until && clockRight {
+		g.w.fail("holder %d shows node %d up to tick %d, which the store does not know, and the floor stays at tick %d", g.holding(r.Token).number, r.Node, r.Until, floor)
 	}
 }
 
@@ -283,14 +298,16 @@ func (g *ghost) sealed(r pool.Release) {
 }
 
 // stamping returns the claim that allows a client a tick of a node, nil if none
-// does.
-func (g *ghost) stamping(c *client, node, tick int64) *claim {
+// does; one of a lease that it has lost only if there is no other.
+func (g *ghost) stamping(c *client, node, tick int64) (found *claim) {
 	for _, x := range g.nodes[node] {
 		if x.from <= tick && tick < x.until && x.of.ownedBy(c) {
-			return x
+			if found = x; x.of.token != c.lost {
+				return x
+			}
 		}
 	}
-	return nil
+	return found
 }
 
 // busyUntil returns when the last window of a node ends.

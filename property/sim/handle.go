@@ -105,10 +105,7 @@ func (h handle) Nodes(ctx context.Context, name string, first, last int64) (foun
 // Now implements [pool.Store].
 func (h handle) Now(ctx context.Context) (now int64, err error) {
 	err = h.read(ctx, "now", func() {
-		now = h.v.wall.at(h.now)
-		if h.p.OwnClock {
-			now = h.servers[0].wall.at(h.now)
-		}
+		now = h.v.clock().at(h.now)
 	})
 	return now, err
 }
@@ -291,7 +288,11 @@ func (h handle) apply(w pool.Write) (uint64, error) {
 }
 
 func (h handle) wrote(w pool.Write) {
-	if !w.OfNamespace && w.Node >= 0 { // else it is the namespace's latest time
+	if w.OfNamespace {
+		if before := h.ghost.floor; h.ghost.floorNow() > before {
+			h.count.FloorsRaised++
+		}
+	} else if w.Node >= 0 { // else it is the namespace's latest time
 		h.ghost.wrote(w.Node, w.Value)
 	}
 }

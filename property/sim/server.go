@@ -51,7 +51,8 @@ type request struct {
 	node int64 // whose record's write is under way; -1: none is
 	due  *parked
 
-	again bool // it was granted as the repetition of a renewal
+	again bool       // it was granted as the repetition of a renewal
+	clock *wallClock // the pool's when it began, if that was past all grants before
 }
 
 func (w *world) newServer(i int) *server {
@@ -81,6 +82,14 @@ func (v *server) boot() {
 		v.ghost.sync()
 	}
 	v.letGoRenewals()
+}
+
+// clock is the one that the pool there goes by.
+func (v *server) clock() *wallClock {
+	if v.p.OwnClock {
+		v = v.servers[0]
+	}
+	return &v.wall
 }
 
 // crash ends it, with all that it was doing.
@@ -153,6 +162,9 @@ func (i *instance) admit(r *request) {
 	}
 	if len(i.busy) > 0 {
 		i.count.Nested++
+	}
+	if c := *i.v.clock(); c.at(i.now) >= i.ghost.latest+2e9 { // the pool looks once a second
+		r.clock = &c
 	}
 	i.busy = append(i.busy, r)
 	i.spawn(keeping, func() {
@@ -253,6 +265,9 @@ func (i *instance) refusedBy(r *request, err error) {
 		i.count.Revoked++
 	case errors.Is(err, pool.ErrLeaseLost) && r.op == renewing:
 		r.why = i.ghost.lost(r.show)
+		if all, joined := err.(interface{ Unwrap() []error }); !joined || len(all.Unwrap()) == 1 { // without an error of raising the floor
+			i.ghost.evidence(r.show, r.clock != nil && *r.clock == *i.v.clock())
+		}
 	}
 	if i.trace.out != nil {
 		i.say(i.name, r.op.String()+" of node %d by holder %d refused", r.call.node, i.ghost.holding(r.held).number)
