@@ -206,13 +206,25 @@ func (w *world) expected() int {
 	free, far := 0, 0
 	for node := range w.p.Nodes {
 		switch {
-		case w.ghost.busyUntil(node) > soon:
+		case max(w.ghost.busyUntil(node), w.recordedUntil(node)) > soon:
 			far++
 		case !w.retired[node]:
 			free++
 		}
 	}
 	return max(0, min(len(w.pooled())-far, free))
+}
+
+// recordedUntil returns the tick before which the store has a node as taken: it may
+// never have heard that its holder gave it back.
+func (w *world) recordedUntil(node int64) int64 {
+	var record stored
+	for _, r := range w.engine.nodes(theName, node, node) {
+		if err := json.Unmarshal(r.Value, &record); err != nil {
+			w.fail("the record of node %d: %v", node, err)
+		}
+	}
+	return record.Until
 }
 
 // acceptUntil has an operator accept the server's clock, until it is done.
