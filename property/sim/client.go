@@ -19,7 +19,7 @@ type machine struct {
 	back  int // how often its clock was set back
 	cur   *client
 	fresh uint64 // IDs made since healing began
-	why   error  // that the last client did not start
+	why   error  // that the last client did not start, or was last refused
 
 	byHand bool  // it has a node of its own, and no pool
 	node   int64 // that one
@@ -42,7 +42,7 @@ type client struct {
 	nonce  pool.Token // of its last renewal
 	forged *pool.Grant
 	mute   bool // a copy that makes no IDs: it has the original's lease
-	copied bool // there is a copy of it
+	twin   bool // it is a copy
 	brief  bool // it makes one ID and closes, and another one follows at once
 	used   bool // it is brief, and has begun to
 	bare   bool // its generator is closed, and there could be no other
@@ -55,6 +55,7 @@ type client struct {
 	bursts  []*burst
 	closing bool
 	claim   *claim
+	lost    pool.Token // of its last lease that was lost: it has stopped to use it
 }
 
 // source is a generator, and what it promises.
@@ -95,9 +96,9 @@ func (m *machine) start(forged *pool.Grant) {
 	p := m.newProcess("client" + string('0'+rune(m.slot)))
 	c := &client{process: p, m: m, calls: make(map[*call]struct{}), server: p.rng.IntN(m.p.Servers), forged: forged, layout: m.layoutNow(p.rng)}
 	m.cur = c
-	c.read = func() int64 { return m.wall.at(m.now) }
+	c.read = func() (int64, int) { return m.wall.at(m.now), m.back }
 	if forged != nil {
-		c.mute = m.p.Break != Copies
+		c.twin, c.mute = true, m.p.Break != Copies
 		h := m.ghost.holding(forged.Token)
 		h.owners = append(h.owners, c)
 		c.grant = *forged
@@ -146,6 +147,9 @@ func (c *client) begin(ctx context.Context) error {
 func (c *client) generator() (*source, error) {
 	w := c.world
 	g := &source{back: c.m.back}
+	if c.olds.Load() > 0 { // its first reading is one from before the stop
+		g.back = c.oldBack
+	}
 	opts := []generator.Option{generator.WithClock(clientClock{c})}
 	switch c.rng.IntN(4) {
 	case 0, 1:
@@ -219,11 +223,15 @@ func (c *client) heard(x *call) {
 func (c *client) refused(x *call) {
 	w := c.world
 	if errors.Is(x.err, pool.ErrLeaseLost) {
+		if x.op == renewing {
+			c.lost = x.held
+		}
 		switch {
-		case x.op != renewing:
-		case c.mute || c.m.slot >= w.p.Clients:
+		case x.why == toSuccessor:
+			w.count.Taken++
+		case x.why == toCopy && c.twin:
 			w.count.CloneRefused++
-		case c.copied:
+		case x.why == toCopy:
 			w.count.OriginalRefused++
 		}
 		return
@@ -474,8 +482,15 @@ func (c *client) took(g *source, ids []layout.ID, most layout.ID, atOnce bool) b
 		if c.claim.sealed && atOnce {
 			w.fail("%s stamped tick %d of node %d after it had given the node back", c.name, tick, node)
 		}
+		if c.claim.of.token == c.lost && atOnce {
+			// With A1 broken it may have been granted the same tick again.
+			if c.claim = w.ghost.stamping(c, node, tick); c.claim.of.token == c.lost {
+				w.fail("%s stamped tick %d of node %d after it had heard that the lease was lost", c.name, tick, node)
+			}
+		}
 		c.claim.stamped = max(c.claim.stamped, tick)
 		c.m.top = max(c.m.top, tick)
+		w.trace.made(id, run)
 		number := uint64(node)<<numberBits | uint64(tick)<<seqBits | uint64(seq)
 		if w.p.Break == TwoLayouts {
 			number = uint64(id)
@@ -503,15 +518,24 @@ func (w *world) doubled(c *client, tick, node int64, double, which uint64) {
 	}
 	switch w.p.Break {
 	case Copies:
-		var together int64
+		if !slices.ContainsFunc(w.ghost.nodes[node], func(x *claim) bool {
+			end := x.cloned
+			if end > 0 && x.early { // somebody else may have been granted the rest
+				end = max(end, x.until)
+			}
+			return x.apart <= tick && tick < end
+		}) {
+			w.fail("%s made IDs of tick %d of node %d twice, and no copies had that tick together", c.name, tick, node)
+		}
+	case LostWrites:
+		lives := make(map[int]bool)
 		for _, x := range w.ghost.nodes[node] {
-			together = max(together, x.cloned)
-			if x.early { // somebody else may have been granted the rest
-				together = max(together, x.until)
+			if x.from <= tick && tick < x.until {
+				lives[x.life] = true
 			}
 		}
-		if tick >= together {
-			w.fail("%s made IDs of tick %d of node %d twice, and no copies had a window together beyond tick %d", c.name, tick, node, together)
+		if len(lives) < 2 {
+			w.fail("%s made IDs of tick %d of node %d twice, and it was not granted by the store and by an old copy of it", c.name, tick, node)
 		}
 	case TwoSources:
 		if node < w.p.Nodes {

@@ -29,6 +29,8 @@ type Counters struct {
 	WritesBegun, WritesUnasked   int // ahead; made before somebody waited
 	ClockSteps, ClockFreezes     int
 	ClockYears, ServerClocks     int
+	ServerFreezes, ServerRates   int
+	ServerYears                  int
 	Partitions                   int
 	Restores                     int
 	Clones                       int
@@ -36,16 +38,16 @@ type Counters struct {
 	// Rare situations.
 	Acquired, Renewed, Released int
 	Contiguous                  int // a window that begins where another one ends
-	LateRenewals                int // granted after the window's end
+	LateRenewals                int // carried out after the window's end
 	RetriesGranted              int // a repetition of what had been granted already
-	RenewalsRepeated            int // with the nonce of the one before
+	RenewalsRepeated            int // carried out, heard nothing of, and answered when sent once more
 	FloorUsed                   int // refused because of a floor
-	CloneRefused                int
-	OriginalRefused             int // by its clone's renewal
+	CloneRefused                int // for its original's renewal
+	OriginalRefused             int // for its clone's
 	Exhausted                   int
 	NotYet                      int
 	Revoked                     int // leases refused because they were revoked
-	Retired                     int
+	Retired                     int // nodes, by an operator who was told so
 	Taken                       int // leases lost because the node was somebody else's
 	ReleaseRaces                int // a release and a renewal of one lease under way together
 	BadSeals                    int
@@ -61,9 +63,14 @@ type Counters struct {
 	Nested                      int // requests served while another one's write was under way
 	Borrowed                    int // generators that borrowed
 	Doubts                      int // evidence of lost records
-	Progress, Exempt            int // clients that went on after healing; those that need not
+	Progress, Exempt            int // clients that made IDs after healing; those that need not
 	HandsProgress               int // the same, of nodes numbered by hand
 	EarlyRefused                int // starts put off, for A5's sake
+
+	// What the ghost has looked at: were it nothing, nothing could be wrong with it.
+	LeaseRecords, FreeRecords int // records of nodes written, with a holder and without
+	GrantsOnRecord            int // grants found durably on record
+	Evidence, FloorsRaised    int // renewals that show what the store does not know; by a server
 
 	// With an assumption broken.
 	Doubles    uint64

@@ -78,13 +78,17 @@ func (e *engine) write(w pool.Write) (uint64, error) {
 }
 
 // torn is a write in the middle of which the power goes: it is made or it is not,
-// and whatever the log has of it at its end.
-func (e *engine) torn(w pool.Write, r *rand.Rand) {
+// and whatever the log has of it at its end. It reports which.
+func (e *engine) torn(w pool.Write, r *rand.Rand) (made bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, err := e.append(w); err == nil {
-		e.crash(r)
+	revision, err := e.append(w)
+	if err != nil {
+		return false
 	}
+	e.crash(r)
+	t := e.spaces[w.Namespace]
+	return t != nil && (w.OfNamespace && t.namespace.Revision == revision || !w.OfNamespace && t.nodes[w.Node].Revision == revision)
 }
 
 // append adds a write to the log. It needs mu.

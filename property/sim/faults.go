@@ -82,12 +82,15 @@ func (w *world) fault() {
 		w.say("operator", "revokes node %d", node)
 		v.administer(func(ctx context.Context, p *pool.Local) error { return p.Revoke(ctx, theName, node) }, func(error) {})
 	case n < 86:
-		if w.p.Nodes > 2 && w.count.Retired < int(w.p.Nodes)/2 {
-			w.count.Retired++
+		if w.p.Nodes > 2 && w.retirals < int(w.p.Nodes)/2 {
+			w.retirals++
 			node := w.rng.Int64N(w.p.Nodes)
-			w.retired[node] = true
 			w.say("operator", "retires node %d", node)
-			v.administer(func(ctx context.Context, p *pool.Local) error { return p.Retire(ctx, theName, node) }, func(error) {})
+			v.administer(func(ctx context.Context, p *pool.Local) error { return p.Retire(ctx, theName, node) }, func(err error) {
+				if err == nil {
+					w.count.Retired++
+				}
+			})
 		}
 	case n < 92:
 		w.clone(m)
@@ -149,6 +152,7 @@ func (w *world) serverClock(v *server) {
 	case 3:
 	case 4:
 		if w.rng.IntN(4) == 0 {
+			w.count.ServerYears++
 			shown += int64(time.Duration(w.rng.IntN(20)-10) * 365 * 24 * time.Hour)
 		}
 	case 5:
@@ -156,12 +160,29 @@ func (w *world) serverClock(v *server) {
 	default:
 		shown += w.rng.Int64N(4*int64(w.p.Terms.Horizon)) - 2*int64(w.p.Terms.Horizon)
 	}
-	w.say("server"+string('A'+rune(v.index)), "clock set from %d ns ahead to %d ns ahead", v.wall.at(w.now)-w.now, shown-w.now)
+	if w.odd() {
+		switch w.rng.IntN(4) {
+		case 0, 1:
+			w.count.ServerFreezes++
+			ppm = -1_000_000
+		case 2:
+			w.count.ServerRates++
+			ppm = w.rng.Int64N(400_000) - 200_000
+		default:
+			w.count.ServerYears++
+			shown += pick(w.rng, int64(-1), 1) * int64(time.Duration(1+w.rng.IntN(20))*365*24*time.Hour)
+		}
+	}
+	w.say("server"+string('A'+rune(v.index)), "clock set from %d ns ahead to %d ns ahead, %d ppm fast", v.wall.at(w.now)-w.now, shown-w.now, ppm)
 	v.wall.set(w.now, shown, ppm)
 	if w.rng.IntN(3) == 0 {
 		w.after(between(w.rng, int64(time.Millisecond), int64(w.p.Terms.Horizon)), nil, func() { v.acceptClock(func(error) {}) })
 	}
 }
+
+// odd decides whether a server's clock gets as wrong as a client's may be. Nothing is
+// drawn where that never happens.
+func (w *world) odd() bool { return w.p.OddServers > 0 && w.faulty(w.p.OddServers) }
 
 func (v *server) acceptClock(then func(error)) {
 	v.say("operator", "accepts the clock of server %d", int64(v.index))
@@ -200,13 +221,22 @@ func (w *world) clone(m *machine) {
 	if at := w.tick(now); at < g.From || at >= g.Until || len(c.calls) > 0 || w.p.layout.Time(g.Until).UnixNano() <= now {
 		return // it would give the window back at once
 	}
+	next := max(g.From, c.gen.ids.LastTick()+1)
+	if w.p.Break == Copies && next >= g.Until {
+		return
+	}
 	w.say(c.name, "is copied, with node %d and the window [%d, %d)", g.Node, g.From, g.Until)
 	w.count.Clones++
-	c.copied = true
 	for _, x := range w.ghost.holding(g.Token).claims {
 		if x.node == g.Node && x.from == g.From {
+			if x.cloned == 0 {
+				x.apart = next
+			}
 			x.cloned = max(x.cloned, g.Until)
 		}
+	}
+	if w.p.Break == Copies { // it goes on where the original is
+		g.From = next
 	}
 	g.Now = now
 	twin := &machine{world: w, slot: w.p.Clients + w.count.Clones - 1, wall: m.wall}
@@ -234,6 +264,7 @@ func (w *world) restore() {
 	}
 	last := len(w.backups) - 1
 	w.engine.restore(w.backups[max(w.rng.IntN(last+1), w.rng.IntN(last+1))]) // rather a young one
+	w.ghost.restored()
 	if told {
 		s := plainStore{w.engine, stopped{v.wall.at(w.now)}, false}
 		if err := pool.New(s).Doubt(context.Background()); err != nil {

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/easyflake/easyflake/pool"
@@ -16,7 +15,11 @@ type ghost struct {
 	nodes  map[int64][]*claim // by node, in the order of their first ticks
 	tokens map[pool.Token]*holding
 	stored map[int64]stored // by node
-	latest int64            // the highest of the pool's times at a grant
+	shown  []written        // what the store has, though it may not be durable yet
+	synced map[lease]int64  // up to where a lease is durably on record
+	floor  int64            // the namespace's, at its revision
+	floorR uint64
+	latest int64 // the highest of the pool's times at a grant
 	tokenN int64
 }
 
@@ -26,7 +29,7 @@ type holding struct {
 	number int64 // for the trace
 	owners []*client
 	claims []*claim
-	gone   bool // its holder has given its lease back
+	back   *call // gives its lease back
 	shown  map[uint64]shown
 }
 
@@ -37,9 +40,10 @@ type shown struct {
 	life  int
 }
 
-// renewed takes note of a renewal granted: of two copies of a client that show the
-// same revision, one may be renewed, as far as the store remembers.
-func (g *ghost) renewed(i *instance, r pool.Renewal) {
+// renewed takes note of a renewal granted, and reports whether it is a repetition: of
+// two copies of a client that show the same revision, one may be renewed, as far as the
+// store remembers.
+func (g *ghost) renewed(i *instance, r pool.Renewal) (repeated bool) {
 	h := g.holding(r.Token)
 	if h.shown == nil {
 		h.shown = make(map[uint64]shown)
@@ -50,31 +54,54 @@ func (g *ghost) renewed(i *instance, r pool.Renewal) {
 	if again && before.nonce != now.nonce && before.life == now.life && (before.by == now.by || !g.w.p.Exclusive) {
 		g.w.fail("holder %d was renewed twice at revision %d, with different nonces", h.number, r.Revision)
 	}
+	return again && before.nonce == now.nonce && before.life == now.life
 }
 
 // stored is what the store has of a lease.
 type stored struct {
-	Token    pool.Token `json:"token"`
-	From     int64      `json:"from"`
-	Until    int64      `json:"until"`
-	Revision uint64     `json:"revision"`
-	Nonce    pool.Token `json:"nonce"`
-	life     int
+	nodeRecord
+	life int
+}
+
+// lease is one window of a holder, however long it becomes.
+type lease struct {
+	node, from int64
+	token      pool.Token
+}
+
+// written is up to where the store shows a lease.
+type written struct {
+	lease
+	until int64
 }
 
 // wrote takes note of a node's record. It reaches as far as what is granted, or that
-// would be granted again after a restart; and a lease's revision is never lowered, nor
-// reached by two renewals: one of them would be a copy's.
+// would be granted again after a restart; a lease's revision is never lowered, nor
+// reached by two renewals: one of them would be a copy's; and no window begins, or goes
+// on, under the floor that the namespace has at that moment. The store shows the record
+// from now on. It is durable when a write that somebody was told of has waited for it.
 func (g *ghost) wrote(node int64, value []byte) {
-	now, before := stored{life: g.w.engine.life}, g.stored[node]
-	if err := json.Unmarshal(value, &now); err != nil {
+	r, err := readNode(value)
+	if err != nil {
 		g.w.fail("the record of node %d: %v", node, err)
 	}
+	now, before := stored{r, g.w.engine.life}, g.stored[node]
 	g.stored[node] = now
 	if now.Token.IsZero() {
+		g.w.count.FreeRecords++
 		return
 	}
+	g.w.count.LeaseRecords++
+	g.shown = append(g.shown, written{lease{node, now.From, now.Token}, now.Until})
 	h := g.holding(now.Token)
+	switch floor := g.floorNow(); {
+	case now.Token != before.Token || now.From != before.From || now.life != before.life:
+		if now.From < floor {
+			g.w.fail("holder %d has node %d from tick %d on, under the floor of tick %d", h.number, node, now.From, floor)
+		}
+	case now.Until > before.Until && before.Until <= floor:
+		g.w.fail("holder %d had node %d up to tick %d, under the floor of tick %d, and is renewed", h.number, node, before.Until, floor)
+	}
 	if now.Token == before.Token && now.From == before.From && now.life == before.life &&
 		(now.Revision < before.Revision || now.Revision == before.Revision && now.Nonce != before.Nonce) {
 		g.w.fail("the lease of holder %d was at revision %d in the store, and is written at revision %d by another renewal", h.number, before.Revision, now.Revision)
@@ -86,6 +113,46 @@ func (g *ghost) wrote(node int64, value []byte) {
 	}
 }
 
+// floorNow returns the floor that the namespace's record has.
+func (g *ghost) floorNow() int64 {
+	if r := g.w.engine.namespace(theName); r.Revision != g.floorR {
+		n, err := readNamespace(r.Value)
+		if err != nil {
+			g.w.fail("the namespace's record: %v", err)
+			return g.floor
+		}
+		g.floor, g.floorR = *n.Floor, r.Revision
+	}
+	return g.floor
+}
+
+// sync takes note that all the store shows is durable: a write that came after it was
+// acknowledged, or the store was opened anew.
+func (g *ghost) sync() {
+	for _, x := range g.shown {
+		g.synced[x.lease] = max(g.synced[x.lease], x.until)
+	}
+	g.shown = g.shown[:0]
+}
+
+// restored takes note that the store is an old copy: what was written since is gone.
+func (g *ghost) restored() {
+	clear(g.synced)
+	clear(g.stored)
+	g.shown = g.shown[:0]
+	for _, n := range g.w.engine.nodes(theName, 0, g.w.p.layout.MaxNode()) {
+		r, err := readNode(n.Value)
+		if err != nil {
+			g.w.fail("the record of node %d in an old copy: %v", n.Node, err)
+		}
+		g.stored[n.Node] = stored{r, g.w.engine.life}
+		if !r.Token.IsZero() {
+			g.shown = append(g.shown, written{lease{n.Node, r.From, r.Token}, r.Until})
+		}
+	}
+	g.sync()
+}
+
 // claim is a window that somebody was given.
 type claim struct {
 	of          *holding
@@ -94,12 +161,13 @@ type claim struct {
 	stamped     int64 // the last tick stamped, from - 1 if none
 	life        int   // of the engine that has the latest grant
 	sealed      bool  // given back: nothing is stamped from until on
-	cloned      int64 // with A2 broken: until when two may stamp the same
+	apart       int64 // with A2 broken: the first tick that a copy may stamp
+	cloned      int64 // the same: until when two may stamp the same
 	early       bool  // with A2 broken: given back by one of two that hold it
 }
 
 func newGhost(w *world) *ghost {
-	return &ghost{w: w, nodes: make(map[int64][]*claim), tokens: make(map[pool.Token]*holding), stored: make(map[int64]stored)}
+	return &ghost{w: w, nodes: make(map[int64][]*claim), tokens: make(map[pool.Token]*holding), stored: make(map[int64]stored), synced: make(map[lease]int64)}
 }
 
 // holding returns what is known of a token.
@@ -113,18 +181,49 @@ func (g *ghost) holding(t pool.Token) *holding {
 	return h
 }
 
+// claim returns the window that a grant is of, as far as it is known.
+func (h *holding) claim(g pool.Grant) *claim {
+	for _, c := range h.claims {
+		if c.node == g.Node && c.from == g.From {
+			return c
+		}
+	}
+	return nil
+}
+
+// loss is why a lease was lost, as far as that is counted.
+type loss uint8
+
+const (
+	forOther    loss = iota // reasons: a floor, a release, an old copy of the store
+	toCopy                  // renewed at that revision by a copy of its holder
+	toSuccessor             // the node is somebody else's
+)
+
+// lost says why a renewal was refused.
+func (g *ghost) lost(r pool.Renewal) loss {
+	now := g.stored[r.Node].Token
+	before, again := g.holding(r.Token).shown[r.Revision]
+	switch {
+	case now == r.Token && again && before.nonce != r.Nonce && before.life == g.w.engine.life:
+		return toCopy
+	case now != r.Token && !now.IsZero():
+		return toSuccessor
+	}
+	return forOther
+}
+
 func (h *holding) ownedBy(c *client) bool { return slices.Contains(h.owners, c) }
 
 // granted takes note of a grant.
 func (g *ghost) granted(grant pool.Grant) {
 	g.latest = max(g.latest, grant.Now)
 	h := g.holding(grant.Token)
-	var mine *claim
-	for _, c := range h.claims {
-		if c.node == grant.Node && c.from == grant.From {
-			mine = c
-		}
+	if until := g.synced[lease{grant.Node, grant.From, grant.Token}]; until < grant.Until {
+		g.w.fail("node %d was granted to holder %d for [%d, %d), and is durably on record up to tick %d", grant.Node, h.number, grant.From, grant.Until, until)
 	}
+	g.w.count.GrantsOnRecord++
+	mine := h.claim(grant)
 	all := g.nodes[grant.Node]
 	switch {
 	case mine == nil:
@@ -157,7 +256,8 @@ func (g *ghost) granted(grant pool.Grant) {
 			continue
 		}
 		g.w.count.Overlaps++
-		if !g.w.p.broken() {
+		// What was granted in one life of the store is kept apart whatever was lost before.
+		if !g.w.p.broken() || g.w.p.Break == LostWrites && c.life == mine.life {
 			g.w.fail("node %d was granted for [%d, %d) to holder %d, and for [%d, %d) to holder %d",
 				c.node, c.from, c.until, c.of.number, mine.from, mine.until, h.number)
 			return
@@ -165,11 +265,23 @@ func (g *ghost) granted(grant pool.Grant) {
 	}
 }
 
+// evidence takes note that a renewal was refused. If it shows a window that the store
+// does not know, no window may begin any more before that one's end; unless the pool's
+// clock has been set back since it was granted.
+func (g *ghost) evidence(r pool.Renewal, clockRight bool) {
+	if r.Until <= g.stored[r.Node].Highest {
+		return
+	}
+	g.w.count.Evidence++
+	if floor := g.floorNow(); floor < r.Until && clockRight {
+		g.w.fail("holder %d shows node %d up to tick %d, which the store does not know, and the floor stays at tick %d", g.holding(r.Token).number, r.Node, r.Until, floor)
+	}
+}
+
 // sealed takes note that a holder stamps nothing after a tick any more. It is true
 // from when the release was sent.
 func (g *ghost) sealed(r pool.Release) {
 	h := g.holding(r.Token)
-	h.gone = true
 	for _, c := range h.claims {
 		if c.node != r.Node || r.Last < c.from-1 || r.Last >= c.until || c.sealed {
 			continue
@@ -186,14 +298,16 @@ func (g *ghost) sealed(r pool.Release) {
 }
 
 // stamping returns the claim that allows a client a tick of a node, nil if none
-// does.
-func (g *ghost) stamping(c *client, node, tick int64) *claim {
+// does; one of a lease that it has lost only if there is no other.
+func (g *ghost) stamping(c *client, node, tick int64) (found *claim) {
 	for _, x := range g.nodes[node] {
 		if x.from <= tick && tick < x.until && x.of.ownedBy(c) {
-			return x
+			if found = x; x.of.token != c.lost {
+				return x
+			}
 		}
 	}
-	return nil
+	return found
 }
 
 // busyUntil returns when the last window of a node ends.

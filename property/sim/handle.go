@@ -105,10 +105,7 @@ func (h handle) Nodes(ctx context.Context, name string, first, last int64) (foun
 // Now implements [pool.Store].
 func (h handle) Now(ctx context.Context) (now int64, err error) {
 	err = h.read(ctx, "now", func() {
-		now = h.v.wall.at(h.now)
-		if h.p.OwnClock {
-			now = h.servers[0].wall.at(h.now)
-		}
+		now = h.v.clock().at(h.now)
 	})
 	return now, err
 }
@@ -123,7 +120,7 @@ func (h handle) Close() error { return nil }
 type fate uint8
 
 const (
-	written    fate = iota
+	made       fate = iota
 	lostBefore      // an error, and it is not made
 	lostAfter       // an error, and it is made
 	late            // an error, and it is made later
@@ -145,9 +142,9 @@ func (h handle) Write(ctx context.Context, w pool.Write) (revision uint64, err e
 	case h.failed:
 		return 0, errPoisoned
 	case !trouble && !told && !(h.v.apart && !h.p.Exclusive) && h.rng.IntN(1000) >= h.p.SlowStore:
-		return h.apply(w)
+		return h.acknowledge(w)
 	}
-	fate := written
+	fate := made
 	if told {
 		fate = late // of which there is little else
 	} else if trouble {
@@ -189,6 +186,8 @@ func (h handle) BeginWrite(w pool.Write) func(context.Context) (uint64, error) {
 			h.count.WritesUnasked++
 			if !h.quiet && chance(h.rng, h.p.StoreTrouble) {
 				out = outcome{err: errStore}
+			} else if out.err == nil {
+				h.ghost.sync()
 			}
 		})
 	})
@@ -217,7 +216,6 @@ func (h handle) plan(w pool.Write, fate fate, out *outcome, resume func(int64)) 
 	if !h.p.Exclusive {
 		host = nil
 	}
-	apply := func() { out.revision, out.err = h.apply(w) }
 	failed := func() {
 		h.count.WritesFailed++
 		if h.p.Exclusive && h.rng.IntN(2) == 0 {
@@ -230,12 +228,18 @@ func (h handle) plan(w pool.Write, fate fate, out *outcome, resume func(int64)) 
 	}
 	d := h.delay()
 	switch fate {
-	case written:
-		h.after(d, host, func() { apply(); resume(h.delay()) })
+	case made:
+		h.after(d, host, func() {
+			out.revision, out.err = h.acknowledge(w)
+			resume(h.delay())
+		})
 	case lostBefore:
 		h.after(d, nil, failed)
 	case lostAfter:
-		h.after(d, host, func() { apply(); failed() })
+		h.after(d, host, func() {
+			out.revision, out.err = h.apply(w)
+			failed()
+		})
 	case late:
 		h.count.WritesLate++
 		h.after(d, nil, failed)
@@ -247,8 +251,8 @@ func (h handle) plan(w pool.Write, fate fate, out *outcome, resume func(int64)) 
 			switch fate {
 			case crashTorn:
 				h.count.WritesTorn++
-				if h.engine.life == h.life {
-					h.engine.torn(w, h.rng)
+				if h.engine.life == h.life && h.engine.torn(w, h.rng) {
+					h.wrote(w)
 				}
 			case crashAfter:
 				_, _ = h.apply(w)
@@ -259,6 +263,16 @@ func (h handle) plan(w pool.Write, fate fate, out *outcome, resume func(int64)) 
 	}
 }
 
+// acknowledge makes a write that whoever asked for it is told of. The store has waited
+// for its disk then, and so for all that was written before.
+func (h handle) acknowledge(w pool.Write) (uint64, error) {
+	revision, err := h.apply(w)
+	if err == nil {
+		h.ghost.sync()
+	}
+	return revision, err
+}
+
 // apply makes a write in the engine.
 func (h handle) apply(w pool.Write) (uint64, error) {
 	if h.engine.life != h.life {
@@ -267,8 +281,18 @@ func (h handle) apply(w pool.Write) (uint64, error) {
 	revision, err := h.engine.write(w)
 	if err != nil {
 		h.count.Conflicts++
-	} else if !w.OfNamespace && w.Node >= 0 { // else it is the namespace's latest time
-		h.ghost.wrote(w.Node, w.Value)
+	} else {
+		h.wrote(w)
 	}
 	return revision, err
+}
+
+func (h handle) wrote(w pool.Write) {
+	if w.OfNamespace {
+		if before := h.ghost.floor; h.ghost.floorNow() > before {
+			h.count.FloorsRaised++
+		}
+	} else if w.Node >= 0 { // else it is the namespace's latest time
+		h.ghost.wrote(w.Node, w.Value)
+	}
 }

@@ -22,6 +22,8 @@ type call struct {
 	nonc   pool.Token    // of a renewal
 	seal   int64         // of a release
 	show   pool.Renewal
+	why    loss // of a renewal refused
+	again  bool // a renewal of which nothing was heard is sent once more
 	k      *parked
 	done   bool
 	got    pool.Grant
@@ -127,6 +129,7 @@ func (x *call) end(g pool.Grant, err error) {
 	c := x.from
 	delete(c.calls, x)
 	x.got, x.err = g, err
+	c.m.why = err
 	if err == nil && x.op != releasing {
 		c.grant = g
 		c.heard(x)
@@ -149,15 +152,14 @@ func (c *client) launch(x *call) {
 		}
 	case renewing:
 		c.say(c.name, "renews node %d at revision %d, as holder %d", x.node, int64(x.show.Revision), h.number)
-		if c.nonce == x.nonc {
-			c.count.RenewalsRepeated++
-		}
+		x.again = c.nonce == x.nonc
 		c.nonce = x.nonc
 		if c.p.Exclusive && len(c.waiting) < 10 && c.faulty(c.p.HeldBack) {
 			c.waiting = append(c.waiting, x)
 		}
 	case releasing:
 		c.say(c.name, "gives node %d back, as holder %d, stamped up to tick %d", x.node, h.number, x.seal)
+		h.back = x
 		c.ghost.sealed(pool.Release{Namespace: theName, Node: x.node, Token: x.held, Last: x.seal})
 		if c.faulty(c.p.HeldBack) {
 			c.held[x.node] = append(c.held[x.node], x)
@@ -217,7 +219,8 @@ func (w *world) bringLate(calls []*call) {
 }
 
 // reply sends what came of a request back.
-func (v *server) reply(x *call, g pool.Grant, err error) {
+func (v *server) reply(r *request, g pool.Grant, err error) {
+	x := r.call
 	if x.from == nil {
 		return
 	}
@@ -225,5 +228,10 @@ func (v *server) reply(x *call, g pool.Grant, err error) {
 		v.count.Lost++
 		return
 	}
-	v.after(v.travel(), x.from.process, func() { x.end(g, err) })
+	v.after(v.travel(), x.from.process, func() {
+		if x.again && r.again && !x.done {
+			v.count.RenewalsRepeated++
+		}
+		x.end(g, err)
+	})
 }

@@ -39,6 +39,7 @@ type Params struct {
 	StopInNow    int // readings of the clock after which the process is stopped
 	StopInTurn   int // events of a client in the middle of which it is stopped
 	PreemptInNow int // readings after which another goroutine has its turn
+	OddServers   int // of the servers' clocks set wrong, those that freeze, run at another rate, or jump by years
 
 	Latency time.Duration // of the network, in the mean
 	layout  layout.Layout
@@ -167,14 +168,20 @@ func drawParams(r *rand.Rand, broken Assumption) Params {
 	return p
 }
 
+// add draws what the simulation has learned later, from numbers of its own and for some
+// seeds only: the others mean what they meant before.
+func (p *Params) add(r *rand.Rand) {
+	p.OddServers = pick(r, 0, 0, 0, 200, 600)
+}
+
 // String returns the parameters, one group a line.
 func (p Params) String() string {
 	store := "shared"
 	if p.Exclusive {
 		store = "exclusive"
 	}
-	return fmt.Sprintf("layout %s\nterms %+v, %d nodes and %d by hand, %d clients, %d servers, %s store, own clock %t, %v\nfrom %s for %v: a fault every %v, a burst every %v, big fills of %d\nper thousand: loss %d, repeat %d, tardy %d, slow store %d, store trouble %d, held back %d, brief %d, stops in Now %d and in a turn %d, preemptions in Now %d; latency %v",
+	return fmt.Sprintf("layout %s\nterms %+v, %d nodes and %d by hand, %d clients, %d servers, %s store, own clock %t, %v\nfrom %s for %v: a fault every %v, a burst every %v, big fills of %d\nper thousand: loss %d, repeat %d, tardy %d, slow store %d, store trouble %d, held back %d, brief %d, stops in Now %d and in a turn %d, preemptions in Now %d, odd servers %d; latency %v",
 		p.Layout, p.Terms, p.Nodes, p.Hands, p.Clients, p.Servers, store, p.OwnClock, p.Break,
 		p.Start.Format(time.RFC3339Nano), p.Faults, p.Every, p.Burst, p.Big,
-		p.Loss, p.Repeat, p.Tardy, p.SlowStore, p.StoreTrouble, p.HeldBack, p.Brief, p.StopInNow, p.StopInTurn, p.PreemptInNow, p.Latency)
+		p.Loss, p.Repeat, p.Tardy, p.SlowStore, p.StoreTrouble, p.HeldBack, p.Brief, p.StopInNow, p.StopInTurn, p.PreemptInNow, p.OddServers, p.Latency)
 }

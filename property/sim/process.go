@@ -23,13 +23,14 @@ type process struct {
 	stops   int      // how often it was stopped, or made to go on
 	late    []func() // events that wait for it to go on
 	parked  []*parked
-	inside  *parked      // the goroutine that was stopped while it read the clock
-	kind    activity     // of the goroutine woken last
-	old     int64        // what its clock showed before it was stopped in its turn
-	olds    atomic.Int32 // how many readings are to be that
-	drawn   int32        // how many were, when it went on
-	read    func() int64 // reads its clock; nil: it is never stopped in its turn
-	ending  func()       // ends what does not end by itself when the process is killed
+	inside  *parked                      // the goroutine that was stopped while it read the clock
+	kind    activity                     // of the goroutine woken last
+	old     int64                        // what its clock showed before it was stopped in its turn
+	oldBack int                          // how often that had been set back
+	olds    atomic.Int32                 // how many readings are to be that
+	drawn   int32                        // how many were, when it went on
+	read    func() (now int64, back int) // reads its clock, and how often that was set back; nil: it is never stopped in its turn
+	ending  func()                       // ends what does not end by itself when the process is killed
 }
 
 // activity is what a goroutine is doing.
@@ -118,10 +119,11 @@ func (p *process) turn(do func()) {
 		do()
 		return
 	}
-	old, olds := p.read(), 1+p.rng.Int32N(3)
+	old, back := p.read()
+	olds := 1 + p.rng.Int32N(3)
 	p.stop(between(p.rng, int64(p.unit()), 2*int64(p.p.Terms.Horizon)))
 	p.late = append(p.late, func() {
-		p.old, p.drawn = old, olds
+		p.old, p.oldBack, p.drawn = old, back, olds
 		p.olds.Store(olds)
 		do()
 	})

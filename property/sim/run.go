@@ -3,7 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -40,7 +40,8 @@ func (r *Runner) Run(seed uint64) Result {
 	}
 	r.ids.clear()
 	rng := rand.New(rand.NewPCG(seed, 0xea5f1a4e)) //nolint:gosec // a seed must repeat
-	w := &world{seed: seed, rng: rng, p: drawParams(rng, r.Break), ids: r.ids, engine: newEngine(), spare: r.spare, retired: make(map[int64]bool), held: make(map[int64][]*call)}
+	w := &world{seed: seed, rng: rng, p: drawParams(rng, r.Break), ids: r.ids, engine: newEngine(), spare: r.spare, held: make(map[int64][]*call)}
+	w.p.add(rand.New(rand.NewPCG(seed, 0x1a7e4))) //nolint:gosec // the same
 	w.now = w.p.Start.UnixNano()
 	w.latency = w.p.Latency
 	w.trace = trace{start: w.now, out: r.Out}
@@ -144,7 +145,7 @@ func (w *world) heal() {
 		v.wall.set(w.now, w.now, 0)
 		if v.inst != nil {
 			v.inst.goOn()
-			if v.inst.failed {
+			if v.inst.failed || v.inst.wrong {
 				v.crash()
 			}
 		}
@@ -162,7 +163,8 @@ func (w *world) heal() {
 		w.after(int64(time.Millisecond), nil, func() { m.start(nil) })
 	}
 	terms := w.p.Terms
-	expected := w.expected()
+	soon := w.tick(w.now+int64(terms.Horizon)) + 3
+	far := w.far(soon)
 	w.run(w.now + int64(2*terms.Horizon+4*terms.Window+40*time.Second))
 	for _, m := range w.machines {
 		m.fresh = 0
@@ -179,40 +181,56 @@ func (w *world) heal() {
 	for _, m := range clients {
 		if m.fresh > 0 {
 			well++
+		} else if !m.exempt() {
+			w.fail("%s makes no IDs again, and no rule keeps it from that: %v", m.cur.name, m.why)
 		}
 	}
 	w.count.Progress += well
-	w.count.Exempt += len(clients) - expected
-	if well < expected {
+	w.count.Exempt += len(clients) - well
+	if expected := w.expected(far); well < expected {
 		w.fail("of %d clients only %d make IDs again, and there are nodes for %d", len(clients), well, expected)
 	}
 	w.handsGoOn()
 }
 
-// expected returns how many clients must make IDs again: those for whom there are
-// nodes whose windows do not lie far in the future, where clocks that were wrong
-// have put them. Who has such a node keeps it.
-func (w *world) expected() int {
-	soon := w.tick(w.now+int64(w.p.Terms.Horizon)) + 3
-	var record struct {
-		Floor int64 `json:"floor"`
-	}
-	if err := json.Unmarshal(w.engine.namespace(theName).Value, &record); err != nil {
-		w.fail("the namespace's record: %v", err)
-	}
-	if record.Floor > soon {
-		return 0
-	}
-	free, far := 0, 0
+// far returns the nodes whose windows lie far in the future, where clocks that were
+// wrong have put them; all of them under a floor that does.
+func (w *world) far(soon int64) map[int64]bool {
+	under := w.ghost.floorNow() > soon
+	far := make(map[int64]bool)
 	for node := range w.p.Nodes {
-		switch {
-		case max(w.ghost.busyUntil(node), w.recordedUntil(node)) > soon:
-			far++
-		case !w.retired[node]:
+		if under || max(w.ghost.busyUntil(node), w.recordedUntil(node)) > soon {
+			far[node] = true
+		}
+	}
+	return far
+}
+
+// expected returns how many clients must make IDs again: those for whom there are
+// nodes. Who has one whose window lies far in the future keeps it.
+func (w *world) expected(far map[int64]bool) int {
+	free := 0
+	for node := range w.p.Nodes {
+		if !far[node] && !w.ghost.stored[node].Retired {
 			free++
 		}
 	}
-	return max(0, min(len(w.pooled())-far, free))
+	return max(0, min(len(w.pooled())-len(far), free))
+}
+
+// exempt reports whether a client need not make IDs though all is right again: the pool
+// has no node for it, or not yet; or what it holds, or has stamped, lies in the future,
+// where a clock that was wrong has put it.
+func (m *machine) exempt() bool {
+	c := m.cur
+	if m.why == nil {
+		now := m.tick(m.now)
+		return c.gen != nil && (c.grant.From > now || c.gen.ids.LastTick() >= now)
+	}
+	var exhausted *pool.ExhaustedError
+	var notYet *pool.NotYetError
+	var off *pool.ClockOffError
+	return errors.As(m.why, &exhausted) || errors.As(m.why, &notYet) || errors.As(m.why, &off)
 }
 
 // recordedUntil returns the tick before which the store has a node as taken: it may

@@ -37,6 +37,7 @@ type instance struct {
 	local  *pool.Local
 	booted int64
 	drift  int64 // of its time elapsed, ppm
+	wrong  bool  // that is much
 	busy   []*request
 	queue  []*request
 	failed bool // its store answers no more; see boltstore
@@ -49,6 +50,9 @@ type request struct {
 	do   func(context.Context, *pool.Local) (pool.Grant, error)
 	node int64 // whose record's write is under way; -1: none is
 	due  *parked
+
+	again bool       // it was granted as the repetition of a renewal
+	clock *wallClock // the pool's when it began, if that was past all grants before
 }
 
 func (w *world) newServer(i int) *server {
@@ -63,6 +67,9 @@ func (v *server) boot() {
 	p := v.newProcess("server" + string('A'+rune(v.index)))
 	p.kind = keeping
 	i := &instance{process: p, v: v, booted: v.now, drift: p.rng.Int64N(200) - 100, life: v.engine.life}
+	if v.odd() {
+		i.drift, i.wrong = p.rng.Int64N(200_000)-100_000, true
+	}
 	i.local = pool.New(handle{i},
 		pool.WithElapsed(func() time.Duration {
 			passed := v.now - i.booted
@@ -71,7 +78,18 @@ func (v *server) boot() {
 		pool.WithLogger(slog.New(logCounter{slog.DiscardHandler, v.world})))
 	v.inst = i
 	v.say(p.name, "is up")
+	if v.p.Exclusive { // which has read, and synced, what the disk has
+		v.ghost.sync()
+	}
 	v.letGoRenewals()
+}
+
+// clock is the one that the pool there goes by.
+func (v *server) clock() *wallClock {
+	if v.p.OwnClock {
+		v = v.servers[0]
+	}
+	return &v.wall
 }
 
 // crash ends it, with all that it was doing.
@@ -94,7 +112,7 @@ func (v *server) deliver(x *call) {
 		return
 	case i == nil || i.dead:
 		if v.rng.IntN(4) > 0 {
-			v.reply(x, pool.Grant{}, errRefused)
+			v.reply(&request{call: x}, pool.Grant{}, errRefused)
 		}
 		return
 	}
@@ -106,7 +124,7 @@ func (v *server) deliver(x *call) {
 			return p.Acquire(ctx, theName, x.layout, x.ask)
 		}
 	case renewing:
-		if v.ghost.holding(x.held).gone {
+		if back := v.ghost.holding(x.held).back; back != nil && !back.done {
 			v.count.ReleaseRaces++
 		}
 		r.do = func(ctx context.Context, p *pool.Local) (pool.Grant, error) { return p.Renew(ctx, x.show) }
@@ -145,6 +163,9 @@ func (i *instance) admit(r *request) {
 	if len(i.busy) > 0 {
 		i.count.Nested++
 	}
+	if c := *i.v.clock(); c.at(i.now) >= i.ghost.latest+2e9 { // the pool looks once a second
+		r.clock = &c
+	}
 	i.busy = append(i.busy, r)
 	i.spawn(keeping, func() {
 		g, err := r.do(context.WithValue(context.Background(), requestKey{}, r), i.local)
@@ -177,7 +198,7 @@ func (i *instance) finished(r *request, g pool.Grant, err error) {
 		i.ghost.sealed(pool.Release{Namespace: theName, Node: r.call.node, Token: r.held, Last: r.seal})
 		i.say(i.name, "node %d is free after tick %d", r.call.node, r.seal)
 	}
-	i.v.reply(r.call, g, err)
+	i.v.reply(r, g, err)
 	i.busy = i.busy[:len(i.busy)-1]
 	switch {
 	case len(i.busy) > 0:
@@ -200,11 +221,11 @@ func (i *instance) granted(r *request, g pool.Grant) {
 	switch {
 	case r.op == renewing:
 		i.count.Renewed++
-		i.ghost.renewed(i, r.show)
-		if r.show.Until <= i.tick(g.Now) {
+		r.again = i.ghost.renewed(i, r.show)
+		if c := h.claim(g); c != nil && c.until <= i.tick(g.Now) && !r.again {
 			i.count.LateRenewals++
 		}
-	case slices.ContainsFunc(h.claims, func(c *claim) bool { return c.node == g.Node && c.from == g.From }):
+	case h.claim(g) != nil:
 		i.count.RetriesGranted++
 	default:
 		i.count.Acquired++
@@ -243,7 +264,10 @@ func (i *instance) refusedBy(r *request, err error) {
 	case errors.Is(err, pool.ErrRevoked):
 		i.count.Revoked++
 	case errors.Is(err, pool.ErrLeaseLost) && r.op == renewing:
-		i.count.Taken++
+		r.why = i.ghost.lost(r.show)
+		if all, joined := err.(interface{ Unwrap() []error }); !joined || len(all.Unwrap()) == 1 { // without an error of raising the floor
+			i.ghost.evidence(r.show, r.clock != nil && *r.clock == *i.v.clock())
+		}
 	}
 	if i.trace.out != nil {
 		i.say(i.name, r.op.String()+" of node %d by holder %d refused", r.call.node, i.ghost.holding(r.held).number)

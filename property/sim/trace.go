@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/easyflake/easyflake/layout"
 )
 
 // trace is what happened: its hash, the last lines, and all of them where somebody
@@ -32,18 +34,15 @@ func (w *world) say(who, format string, args ...int64) {
 	t := &w.trace
 	l := line{at: w.now, who: who, format: format, n: len(args)}
 	copy(l.args[:], args)
-	h := t.hash
-	mix := func(x uint64) { h = (h ^ x) * 0x9e3779b97f4a7c15; h ^= h >> 29 }
-	mix(uint64(w.now))
+	t.mix(uint64(w.now))
 	for _, s := range [2]string{who, format} {
 		for i := range len(s) {
-			h = (h ^ uint64(s[i])) * 0x100000001b3
+			t.hash = (t.hash ^ uint64(s[i])) * 0x100000001b3
 		}
 	}
 	for _, a := range args {
-		mix(uint64(a))
+		t.mix(uint64(a))
 	}
-	t.hash = h
 	if len(t.last) < lastLines {
 		t.last = append(t.last, l)
 	} else {
@@ -53,6 +52,17 @@ func (w *world) say(who, format string, args ...int64) {
 	if t.out != nil {
 		_, _ = fmt.Fprintln(t.out, l.text(t.start)) // a person reads along
 	}
+}
+
+func (t *trace) mix(x uint64) {
+	t.hash = (t.hash ^ x) * 0x9e3779b97f4a7c15
+	t.hash ^= t.hash >> 29
+}
+
+// made takes note of IDs that follow each other: other ones are another hash.
+func (t *trace) made(first layout.ID, n int) {
+	t.mix(uint64(first))
+	t.mix(uint64(n))
 }
 
 func (l line) text(start int64) string {

@@ -38,11 +38,11 @@ type world struct {
 	machines []*machine
 	backups  []map[string]*table // of the store
 	floor    int64               // until when a restored store grants nothing, by the server's clock
-	retired  map[int64]bool
-	held     map[int64][]*call // releases that come once more when their node is granted
-	waiting  []*call           // renewals that come once more when the server has begun anew
-	quiet    bool              // no faults are drawn
-	changed  bool              // with A3 broken: the namespace has another layout now
+	retirals int                 // how often an operator has wanted a node retired
+	held     map[int64][]*call   // releases that come once more when their node is granted
+	waiting  []*call             // renewals that come once more when the server has begun anew
+	quiet    bool                // no faults are drawn
+	changed  bool                // with A3 broken: the namespace has another layout now
 	own      map[bool]*idSet
 	latency  time.Duration // of the network, in the mean
 }
