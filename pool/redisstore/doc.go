@@ -34,13 +34,14 @@
 // # When records were lost
 //
 // The store notes the run ID of the server and the ID of its replication history; a
-// write of a node compares them with the server's own, in the same script. They
-// differ after a restart, after a failover, also one there and back, and after keys
-// were moved to another server of a cluster. They are missing where the data are gone,
-// as after FLUSHALL. The store then is doubtful, and refuses to write nodes until it is
-// settled, which whoever comes first does: it raises the floors. So a restart of Redis
-// costs two minutes without new windows, also where nothing was lost: leases that do
-// not reach past the floor are not renewed.
+// write of a node compares the latter with the server's own, in the same script. It
+// differs after a restart, after a failover, also one there and back, and after keys
+// were moved to another server of a cluster; and when a master's first replica comes,
+// or its last one has been gone for repl-backlog-ttl. It is missing where the data are
+// gone, as after FLUSHALL. The store then is doubtful, and refuses to write nodes until
+// it is settled, which whoever comes first does: it raises the floors. So a restart of
+// Redis costs two minutes without new windows, also where nothing was lost: leases that
+// do not reach past the floor are not renewed.
 //
 // An empty Redis tells nothing either: it is doubtful too, and a namespace created in
 // it begins no window before a horizon from then, unless [WithFresh] says that there
