@@ -23,9 +23,9 @@
 //	easyflake:{easyflake:}nodes:NAME  hash: a node to its record
 //	easyflake:{easyflake:}index:NAME  sorted set: the nodes that have one, in order
 //
-// A write is one script, which compares both revisions and writes the record, and
-// can be repeated: who sends it twice, as go-redis does after a lost reply, hears the
-// second time what became of the first. No key ever expires. The time is the server's.
+// A write is one script, which compares both revisions and writes the record. After a
+// lost reply it is sent again, and finds itself, if nobody has written since. No key
+// ever expires. The time is the server's.
 //
 // The user needs the keys of the prefix, and the commands EVAL, EVALSHA, HGET, HMGET,
 // HSET, HKEYS, ZADD, ZRANGEBYLEX, EXISTS, TIME and INFO. CONFIG GET, where allowed,

@@ -38,8 +38,8 @@ end
 // Revisions are as in records, empty where there must be none.
 //
 // It returns 1, or 0 where the revisions are others, -1 in doubt, -2 where there is
-// something else than a record. A write that finds itself made already succeeds: the
-// client has repeated it.
+// something else than a record. A write that finds itself made already succeeds: it was
+// sent before.
 const write = `
 local function revision(record)
   if not record then return '' end
