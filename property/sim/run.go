@@ -236,9 +236,10 @@ func (m *machine) exempt() bool {
 // recordedUntil returns the tick before which the store has a node as taken: it may
 // never have heard that its holder gave it back.
 func (w *world) recordedUntil(node int64) int64 {
-	var record stored
+	var record nodeRecord
 	for _, r := range w.engine.nodes(theName, node, node) {
-		if err := json.Unmarshal(r.Value, &record); err != nil {
+		var err error
+		if record, err = readNode(r.Value); err != nil {
 			w.fail("the record of node %d: %v", node, err)
 		}
 	}
