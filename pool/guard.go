@@ -53,3 +53,10 @@ func (g *guard) at(elapsed time.Duration) int64 { return g.mark + int64(elapsed-
 
 // accept takes the wall clock as it is, and the mark back to it.
 func (g *guard) accept(wall int64, elapsed time.Duration) { g.begin(0, wall, elapsed) }
+
+// agree reports whether a clock that shows wall may have shown accepted at some moment
+// of the time that has passed since.
+func agree(accepted, wall int64, passed time.Duration) bool {
+	ahead := wall - accepted
+	return ahead >= -int64(jumpTolerance) && ahead <= int64(passed+jumpTolerance+passed/driftShare)
+}

@@ -21,6 +21,9 @@ type keeper struct {
 	looked   time.Duration
 	noted    int64 // the mark in the store
 	revision uint64
+
+	accepted uint64        // the revision of the last acceptance seen
+	seen     time.Duration // when
 }
 
 const (
@@ -28,9 +31,17 @@ const (
 	lookEvery = time.Second
 	// noteEvery is how far the time goes on before the mark is written again.
 	noteEvery = 5 * time.Second
-	// markNode is the key of the mark's record: no node has this number.
-	markNode = -1
+	// markNode is the key of the mark's record, and acceptanceNode that of what the wall
+	// clock showed when it was last accepted: no node has such a number.
+	markNode       = -1
+	acceptanceNode = -2
 )
+
+// notes are what the store has of a namespace's time.
+type notes struct {
+	mark, accepted                 int64
+	markRevision, acceptedRevision uint64
+}
 
 // now returns the time to go by, or ErrClockJumped.
 func (k *keeper) now(ctx context.Context) (int64, error) {
@@ -65,15 +76,21 @@ func (k *keeper) time(elapsed time.Duration) (int64, error) {
 
 // look asks the store's clock, and notes the mark where it is due.
 func (k *keeper) look(ctx context.Context, begun bool) error {
-	var mark int64
-	var revision uint64
-	if !begun {
+	k.mu.Lock()
+	before := k.guard.jumped
+	k.mu.Unlock()
+	asked := k.pool.elapsed()
+	var n notes
+	// Another server may have been told to accept the clock that they share.
+	consult := before && !k.pool.store.Exclusive()
+	if !begun || consult {
 		var err error
-		if mark, revision, err = k.readMark(ctx); err != nil {
+		if n, err = k.read(ctx); err != nil {
 			return err
 		}
 	}
-	asked := k.pool.elapsed()
+	reading := asked
+	asked = k.pool.elapsed()
 	wall, err := k.pool.store.Now(ctx)
 	if err != nil {
 		return fmt.Errorf("pool: reading the store's clock: %w", err)
@@ -81,11 +98,14 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 	elapsed := k.pool.elapsed()
 
 	k.mu.Lock()
-	before := k.guard.jumped
+	var ahead time.Duration
 	if !k.guard.begun {
-		k.guard.begin(mark, wall, elapsed)
-		k.noted, k.revision = mark, revision
+		k.guard.begin(n.mark, wall, elapsed)
+		k.noted, k.revision = n.mark, n.markRevision
+		k.accepted, k.seen = n.acceptedRevision, reading
+		ahead = time.Duration(n.mark - wall)
 	}
+	followed := consult && k.follow(n, wall, reading, elapsed)
 	// The clock was read at some moment between asking and hearing: at the one that
 	// speaks best for it, so that a slow answer is no jump.
 	elapsed = min(max(time.Duration(wall-k.guard.offset), asked), elapsed)
@@ -94,8 +114,13 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 	due := !jumped && now-k.noted >= int64(noteEvery)
 	k.mu.Unlock()
 
+	if ahead > jumpTolerance {
+		k.sayAhead(ctx, ahead)
+	}
 	if jumped != before {
-		if jumped {
+		if followed {
+			k.pool.log.WarnContext(ctx, "the wall clock was accepted at another server; granting again", "namespace", k.name, "wall", time.Unix(0, wall))
+		} else if jumped {
 			k.pool.log.ErrorContext(ctx, "the wall clock has jumped; granting nothing until it is back or accepted", "namespace", k.name, "wall", time.Unix(0, wall), "expected", time.Unix(0, now))
 		} else {
 			k.pool.log.InfoContext(ctx, "the wall clock is back; granting again", "namespace", k.name)
@@ -105,6 +130,27 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 		k.note(ctx, now)
 	}
 	return nil
+}
+
+// follow takes the wall clock as it is, if somebody has accepted what it showed since it
+// was last believed here: on a server whose clock is the same, then, and not one of its
+// own that was accepted. It needs k.mu.
+func (k *keeper) follow(n notes, wall int64, reading, elapsed time.Duration) bool {
+	since := max(k.seen, k.guard.checked)
+	fresh := n.acceptedRevision != k.accepted
+	k.accepted, k.seen = n.acceptedRevision, reading
+	if !fresh || !k.guard.jumped || !agree(n.accepted, wall, elapsed-since) {
+		return false
+	}
+	k.guard.accept(wall, elapsed)
+	k.noted, k.revision = n.mark, n.markRevision
+	return true
+}
+
+// sayAhead says that the time noted is ahead of the clock.
+func (k *keeper) sayAhead(ctx context.Context, by time.Duration) {
+	k.pool.log.ErrorContext(ctx, "the time noted in the store is ahead of the wall clock, and windows are granted from there on: this clock is behind, or the clock of a server was ahead; set clocks right, then accept the clock (easyflake-cli namespace accept-clock)",
+		"namespace", k.name, "ahead", by)
 }
 
 // offset returns how far the store's clock is ahead of the time to go by, once there
@@ -129,11 +175,14 @@ func (k *keeper) note(ctx context.Context, now int64) {
 	k.mu.Unlock()
 	err := k.write(ctx, now, revision)
 	if errors.Is(err, ErrConflict) { // another server has written it: as good as ours
-		var mark int64
-		if mark, revision, err = k.readMark(ctx); err == nil {
+		var n notes
+		if n, err = k.read(ctx); err == nil {
 			k.mu.Lock()
-			k.noted, k.revision = mark, revision
+			k.noted, k.revision = n.mark, n.markRevision
 			k.mu.Unlock()
+			if ahead := time.Duration(n.mark - now); ahead > jumpTolerance {
+				k.sayAhead(ctx, ahead)
+			}
 		}
 	}
 	if err != nil {
@@ -142,17 +191,9 @@ func (k *keeper) note(ctx context.Context, now int64) {
 }
 
 func (k *keeper) write(ctx context.Context, mark int64, revision uint64) error {
-	ns, err := k.pool.store.Namespace(ctx, k.name)
+	written, err := k.put(ctx, markNode, mark, revision)
 	if err != nil {
-		return fmt.Errorf("pool: noting the time: %w", err)
-	}
-	written, err := k.pool.store.Write(ctx, Write{
-		Namespace: k.name, NamespaceRevision: ns.Revision,
-		Node: markNode, NodeRevision: revision,
-		Value: strconv.AppendInt(nil, mark, 10),
-	})
-	if err != nil {
-		return fmt.Errorf("pool: noting the time: %w", err)
+		return err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -160,36 +201,78 @@ func (k *keeper) write(ctx context.Context, mark int64, revision uint64) error {
 	return nil
 }
 
-func (k *keeper) readMark(ctx context.Context) (mark int64, revision uint64, err error) {
-	records, err := k.pool.store.Nodes(ctx, k.name, markNode, markNode)
+// put writes one of the notes.
+func (k *keeper) put(ctx context.Context, node, ns int64, revision uint64) (uint64, error) {
+	r, err := k.pool.store.Namespace(ctx, k.name)
 	if err != nil {
-		return 0, 0, fmt.Errorf("pool: reading the time noted: %w", err)
+		return 0, fmt.Errorf("pool: noting the time: %w", err)
 	}
-	if len(records) == 0 {
-		return 0, 0, nil
+	written, err := k.pool.store.Write(ctx, Write{
+		Namespace: k.name, NamespaceRevision: r.Revision,
+		Node: node, NodeRevision: revision,
+		Value: strconv.AppendInt(nil, ns, 10),
+	})
+	if err != nil {
+		return 0, fmt.Errorf("pool: noting the time: %w", err)
 	}
-	mark, err = strconv.ParseInt(string(records[0].Value), 10, 64)
-	if err != nil || mark < 0 {
-		return 0, 0, &RecordError{fmt.Sprintf("the time of namespace %q", k.name), "not Unix nanoseconds"}
-	}
-	return mark, records[0].Revision, nil
+	return written, nil
 }
 
-// accept takes the wall clock as it is, and notes it.
-func (k *keeper) accept(ctx context.Context) error {
-	_, revision, err := k.readMark(ctx)
+// read reads the notes.
+func (k *keeper) read(ctx context.Context) (n notes, err error) {
+	records, err := k.pool.store.Nodes(ctx, k.name, acceptanceNode, markNode)
+	if err != nil {
+		return n, fmt.Errorf("pool: reading the time noted: %w", err)
+	}
+	for _, r := range records {
+		ns, err := strconv.ParseInt(string(r.Value), 10, 64)
+		if err != nil || ns < 0 {
+			return n, &RecordError{fmt.Sprintf("the time of namespace %q", k.name), "not Unix nanoseconds"}
+		}
+		if r.Node == markNode {
+			n.mark, n.markRevision = ns, r.Revision
+		} else {
+			n.accepted, n.acceptedRevision = ns, r.Revision
+		}
+	}
+	return n, nil
+}
+
+// accept takes the wall clock as it is, and notes it: also for other servers that go by
+// the same clock.
+func (k *keeper) accept(ctx context.Context) (err error) {
+	for range attempts { // others note the time, too
+		if err = k.tryAccept(ctx); !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return err
+}
+
+func (k *keeper) tryAccept(ctx context.Context) error {
+	n, err := k.read(ctx)
 	if err != nil {
 		return err
 	}
+	asked := k.pool.elapsed()
 	wall, err := k.pool.store.Now(ctx)
 	if err != nil {
 		return fmt.Errorf("pool: reading the store's clock: %w", err)
 	}
-	if err := k.write(ctx, wall, revision); err != nil {
+	elapsed := k.pool.elapsed()
+	if err := k.write(ctx, wall, n.markRevision); err != nil {
 		return err
+	}
+	accepted := n.acceptedRevision
+	if !k.pool.store.Exclusive() {
+		// After the mark: whoever follows goes on from there.
+		if accepted, err = k.put(ctx, acceptanceNode, wall, n.acceptedRevision); err != nil {
+			return err
+		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.guard.accept(wall, k.pool.elapsed())
+	k.guard.accept(wall, asked+(elapsed-asked)/2)
+	k.accepted, k.seen = accepted, elapsed
 	return nil
 }

@@ -21,10 +21,10 @@ type space struct {
 	name string
 	time keeper
 
-	mu      sync.Mutex // owns opened, order, and the maps
+	mu      sync.Mutex // owns opened, order, the maps, and the entries' users
 	opened  bool
-	entries map[int64]*entry // they only come
-	order   []int64          // the entries' nodes, sorted; nil until somebody asks
+	entries map[int64]*entry // of an exclusive store they only come; see leave
+	order   []int64          // the nodes of an exclusive store, sorted; nil until somebody asks
 	granted map[Token]int64  // the entries' nodes, by their holders' tokens
 
 	reading   sync.Mutex // held while namespace is read or changed, so that it is the latest
@@ -40,6 +40,8 @@ type versioned struct {
 
 // entry is what is known of a node's record.
 type entry struct {
+	users int // how many have it, waiting for its lock or holding it
+
 	mu    sync.Mutex // owns the fields below
 	known bool
 	// node is the record as granted. In an exclusive store the record written
@@ -131,6 +133,7 @@ func (s *space) reread(ctx context.Context) error {
 	return nil
 }
 
+// entry returns a node's entry to a user, who has to leave it.
 func (s *space) entry(node int64) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +147,22 @@ func (s *space) entry(node int64) *entry {
 			s.order = slices.Insert(s.order, at, node)
 		}
 	}
+	e.users++
 	return e
+}
+
+// leave is called by a user of an entry who is done with it, and has let go of its lock.
+//
+// Where others write as well, an entry without a record goes with its last user: nodes
+// that somebody only names have no end, and all that it knows is read again. It has no
+// other user, so nobody writes by it once another one has been made for its node.
+func (s *space) leave(e *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.users--
+	if e.users == 0 && e.revision == 0 && !s.pool.store.Exclusive() {
+		delete(s.entries, e.node.Number)
+	}
 }
 
 // page returns some entries from a node on, in order. Whoever reads all of them slowly
@@ -216,6 +234,7 @@ func (s *space) fetch(ctx context.Context, e *entry) error {
 // again on what is there now. now is what time the rule goes by, if it is a renewal.
 func (s *space) update(ctx context.Context, node, now int64, rule func(*Namespace, *entry) (Node, error)) error {
 	e := s.entry(node)
+	defer s.leave(e)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	fresh := e.known && s.pool.store.Exclusive()
@@ -398,6 +417,7 @@ func (s *space) doubt(ctx context.Context, r Renewal, now int64) (evidence bool,
 		e.mu.Lock()
 		highest = max(e.node.Highest, e.stored)
 		e.mu.Unlock()
+		s.leave(e)
 	}
 	if ctx.Value(hearsay{}) != nil || r.Until <= highest || r.Until > s.current().Layout.MaxTick()+1 || r.Token.IsZero() {
 		return false, nil // nothing new, or nothing that any pool can have granted

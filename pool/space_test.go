@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -408,6 +409,90 @@ func TestListOfManyNodes(t *testing.T) {
 	}
 	assert.EqualValues(t, 8192, n)
 	assert.Equal(t, 8, b.store.calls["Nodes"]-before)
+}
+
+func TestNodesOnlyNamedAreNotKept(t *testing.T) {
+	// In a store that others write to, only a read tells that a node was never used.
+	b := newBench(t, false, 10)
+	g := b.acquire(b.Local)
+	s := b.known(b.Local)
+	for node := range b.ns.Layout.MaxNode() + 1 {
+		if node == g.Node {
+			continue
+		}
+		_, err := b.renew(b.Local, Grant{Node: node, Token: b.token()})
+		require.ErrorIs(t, err, ErrLeaseLost)
+		require.ErrorIs(t, b.Release(t.Context(), Release{Namespace: theNamespace, Node: node, Token: b.token()}), ErrLeaseLost)
+		require.ErrorIs(t, b.Revoke(t.Context(), theNamespace, node), ErrNotLeasable)
+	}
+	assert.Len(t, s.entries, 1)
+	b.store.before = func(string) error { return ErrClosed }
+	_, err := b.renew(b.Local, Grant{Node: (g.Node + 1) % 1024, Token: b.token()})
+	require.ErrorIs(t, err, ErrClosed)
+	assert.Len(t, s.entries, 1)
+
+	b.store.before = nil
+	before := b.store.calls["Nodes"]
+	_, err = b.renew(b.Local, g)
+	require.NoError(t, err)
+	assert.Equal(t, before, b.store.calls["Nodes"], "the lease is still known")
+}
+
+func TestNothingIsWrittenByDroppedEntries(t *testing.T) {
+	// Some name a node that nobody ever had, so that its entry comes and goes, while
+	// others lease it. Whoever writes does so by the entry that there is, and holds it.
+	b := newBench(t, false, 9)
+	s := b.known(b.Local)
+	w := &watchedStore{hooked: b.store, space: s, t: t}
+	b.Local.store = w
+	b.store.before = func(string) error {
+		runtime.Gosched()
+		return nil
+	}
+	for node := range b.ns.Layout.MaxNode() + 1 {
+		var all sync.WaitGroup
+		for range 2 {
+			token := b.token()
+			binary.BigEndian.PutUint64(token[:8], uint64(node)) // where its search begins
+			all.Go(func() {
+				_, _ = b.Acquire(t.Context(), theNamespace, b.ns.Layout, token)
+			})
+		}
+		for range 4 {
+			token := b.token()
+			all.Go(func() {
+				_, err := b.Renew(t.Context(), Renewal{Namespace: theNamespace, Node: node, Token: token})
+				assert.ErrorIs(t, err, ErrLeaseLost)
+			})
+		}
+		all.Wait()
+	}
+	assert.EqualValues(t, 512, w.writes.Load())
+	for node, e := range s.entries {
+		assert.Zero(t, e.users, "node %d", node)
+	}
+}
+
+// watchedStore sees that a node is written by its space's entry.
+type watchedStore struct {
+	*hooked
+
+	space  *space
+	t      *testing.T
+	writes atomic.Int64
+}
+
+func (w *watchedStore) Write(ctx context.Context, write Write) (uint64, error) {
+	if !write.OfNamespace && write.Node != markNode {
+		w.writes.Add(1)
+		w.space.mu.Lock()
+		e := w.space.entries[write.Node]
+		w.space.mu.Unlock()
+		if e == nil || e.mu.TryLock() {
+			w.t.Errorf("node %d is written, and its entry is not held", write.Node)
+		}
+	}
+	return w.hooked.Write(ctx, write)
 }
 
 // fill writes records of taken nodes, so that a share of them is taken.

@@ -26,7 +26,8 @@ func etcdEngine() engine {
 		open: func(ctx context.Context, url string, _ engineHow) (pool.Store, error) {
 			return etcdstore.OpenURL(ctx, url)
 		},
-		explain: func(error, string) string { return "" },
-		final:   []error{etcdstore.ErrCredentials, etcdstore.ErrForbidden},
+		clockless: true,
+		explain:   func(error, string) string { return "" },
+		final:     []error{etcdstore.ErrCredentials, etcdstore.ErrForbidden},
 	}
 }

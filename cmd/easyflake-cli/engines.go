@@ -24,6 +24,9 @@ type engine struct {
 	redacted func(url string) string
 	// open connects.
 	open func(ctx context.Context, url string, how engineHow) (pool.Store, error)
+	// clockless says that it has no clock that a store could go by: whoever asks goes by
+	// the machine's own.
+	clockless bool
 	// fresh says that an empty database has to be told that it was never a store's.
 	fresh bool
 	// explain says in the words of the command line what to do about an error, or "".

@@ -268,7 +268,7 @@ type namespaceAcceptClockCmd struct {
 // Help is printed below the usage.
 func (*namespaceAcceptClockCmd) Help() string {
 	return `
-A pool notes the time, so that it goes on where it was even if the clock is set back. If the clock was wrong before, and far ahead, nodes stay taken for as long. This command makes it take the clock as it is now: of a server's pool, the clock of the machine that the server runs on. That is safe: windows never overlap whatever the clock shows.
+A pool notes the time, so that it goes on where it was even if the clock is set back. If the clock was wrong before, and far ahead, nodes stay taken for as long. This command makes it take the clock as it is now: of a server's pool, the clock of the machine that the server runs on; of one in PostgreSQL or Redis, the database's. Other servers on the same store whose clocks show the same follow by themselves. That is safe: windows never overlap whatever the clock shows.
 
 Examples:
 
@@ -294,7 +294,7 @@ func (c *namespaceAcceptClockCmd) Run(ctx context.Context, w *world) error {
 
 // acceptClock says whose clock it has accepted, and what that one shows.
 func (p *openPool) acceptClock(ctx context.Context, w *world, name string) (string, error) {
-	if p.url.engine != nil {
+	if e := p.url.engine; e != nil && !e.clockless {
 		err := p.AcceptClock(ctx, name)
 		if err != nil {
 			return "", err //nolint:wrapcheck // explained by the caller

@@ -31,5 +31,6 @@
 //
 // Each error wraps one of those below, says what to do, and never has a password in
 // it. Nothing was written, unless it is [ErrUnreachable] or a context's: then the
-// outcome of a write is not known.
+// outcome of a write is not known. With [ErrDoubtful] it was written, and a failover may
+// forget it: the commit no longer waited for the standbys that it is to wait for.
 package pgstore

@@ -15,7 +15,8 @@ import (
 var (
 	ErrURL         = errors.New("pgstore: the URL is wrong")
 	ErrUnreachable = errors.New("pgstore: the database cannot be reached") // or the connection broke
-	ErrCredentials = errors.New("pgstore: the server refuses this user")   // or the password
+	ErrConnections = errors.New("pgstore: the server has no connection left")
+	ErrCredentials = errors.New("pgstore: the server refuses this user") // or the password
 	ErrNoDatabase  = errors.New("pgstore: the server has no such database")
 	ErrMissing     = errors.New("pgstore: the database has no such schema") // or no tables of ours in it
 	ErrForeign     = errors.New("pgstore: the schema is something else")    // has tables that are not ours
@@ -32,6 +33,8 @@ func advice(kind error, schema string) string {
 	switch {
 	case errors.Is(kind, ErrUnreachable):
 		return "check host and port, and that PostgreSQL runs there"
+	case errors.Is(kind, ErrConnections):
+		return "raise max_connections, or the limit of the role or the database; or lower pool_max_conns in the URLs of those who use it"
 	case errors.Is(kind, ErrCredentials):
 		return "check user and password, and the server's pg_hba.conf"
 	case errors.Is(kind, ErrNoDatabase):
@@ -59,6 +62,8 @@ func advice(kind error, schema string) string {
 // kindOf classifies what a server has answered, nil for anything else.
 func kindOf(code string) error {
 	switch code {
+	case "53300":
+		return ErrConnections
 	case "28000", "28P01":
 		return ErrCredentials
 	case "3D000":
@@ -106,8 +111,8 @@ func explain(ctx context.Context, err error, schema string) error {
 // known reports whether an error is of this package already.
 func known(err error) bool {
 	for _, kind := range []error{
-		ErrURL, ErrUnreachable, ErrCredentials, ErrNoDatabase, ErrMissing, ErrForeign, ErrNewer, ErrPermission, ErrReadOnly,
-		ErrUnsafe, ErrIsolation,
+		ErrURL, ErrUnreachable, ErrConnections, ErrCredentials, ErrNoDatabase, ErrMissing, ErrForeign, ErrNewer, ErrPermission,
+		ErrReadOnly, ErrUnsafe, ErrIsolation, ErrDoubtful,
 	} {
 		if errors.Is(err, kind) {
 			return true

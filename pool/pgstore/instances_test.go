@@ -119,6 +119,7 @@ func TestRoleSettings(t *testing.T) {
 		"plan_cache_mode = force_generic_plan":               nil,
 		"client_encoding = 'LATIN1'":                         nil,
 		"datestyle = 'German'":                               nil,
+		"client_min_messages = error":                        nil,
 	} {
 		t.Run(setting, func(t *testing.T) {
 			address := p.schema(t)

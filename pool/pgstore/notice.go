@@ -9,6 +9,8 @@ const warning = "easyflake warning"
 //
 // A commit that no longer waits for its standbys, because somebody has cancelled that,
 // succeeds with a warning: the row is there for all to see, and a failover forgets it.
+// That warning has no code of its own, so any one of a commit counts. Those of the
+// statements before do not: near the wraparound of transaction IDs each write has one.
 func noteWarning(conn *pgconn.PgConn, n *pgconn.Notice) {
 	if n.SeverityUnlocalized == "WARNING" {
 		conn.CustomData()[warning] = n.Message

@@ -37,9 +37,11 @@ import (
 // an error, for a query has begun. What a transaction at repeatable read sees it saw
 // before it had the lock.
 
-// lockStatement takes the lock $1, and has the transaction wait for the disk.
+// lockStatement takes the lock $1, and has the transaction wait for the disk, and the
+// server say if it did not wait: it sends no warning to whom it is set not to. What is
+// set for the transaction holds until that has been committed and has waited.
 const lockStatement = `SELECT current_setting('fsync'), set_config('synchronous_commit', 'on', true),
-	set_config('transaction_isolation', 'read committed', true), `
+	set_config('client_min_messages', 'warning', true), set_config('transaction_isolation', 'read committed', true), `
 
 // hexadecimal is how bytes are read. How a server writes them otherwise is a setting,
 // bytea_output.

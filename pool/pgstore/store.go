@@ -196,13 +196,7 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 	var revision uint64
 	batch := new(pgx.Batch)
 	batch.Queue(lock, lockKey(s.schema, w.Namespace)).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&fsync, nil, nil, nil)
-	})
-	batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
-		if err := row.Scan(&revision); !errors.Is(err, pgx.ErrNoRows) {
-			return err //nolint:wrapcheck // explained below
-		}
-		return nil
+		return row.Scan(&fsync, nil, nil, nil, nil)
 	})
 	attempt, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
@@ -211,7 +205,16 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 		return 0, s.failed(ctx, err)
 	}
 	defer conn.Release()
-	warned := warningsOf(conn.Conn().PgConn())
+	warned := func() string { return "" }
+	batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&revision)
+		// This statement's answer is read to its end: what comes now is the commit's.
+		warned = warningsOf(conn.Conn().PgConn())
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err //nolint:wrapcheck // explained below
+		}
+		return nil
+	})
 	// Close returns once the transaction was committed, or was not.
 	if err := conn.SendBatch(attempt, batch).Close(); err != nil {
 		return 0, s.failed(ctx, err)

@@ -23,9 +23,9 @@
 //	easyflake:{easyflake:}nodes:NAME  hash: a node to its record
 //	easyflake:{easyflake:}index:NAME  sorted set: the nodes that have one, in order
 //
-// A write is one script, which compares both revisions and writes the record, and
-// can be repeated: who sends it twice, as go-redis does after a lost reply, hears the
-// second time what became of the first. No key ever expires. The time is the server's.
+// A write is one script, which compares both revisions and writes the record. After a
+// lost reply it is sent again, and finds itself, if nobody has written since. No key
+// ever expires. The time is the server's.
 //
 // The user needs the keys of the prefix, and the commands EVAL, EVALSHA, HGET, HMGET,
 // HSET, HKEYS, ZADD, ZRANGEBYLEX, EXISTS, TIME and INFO. CONFIG GET, where allowed,
@@ -34,13 +34,14 @@
 // # When records were lost
 //
 // The store notes the run ID of the server and the ID of its replication history; a
-// write of a node compares them with the server's own, in the same script. They
-// differ after a restart, after a failover, also one there and back, and after keys
-// were moved to another server of a cluster. They are missing where the data are gone,
-// as after FLUSHALL. The store then is doubtful, and refuses to write nodes until it is
-// settled, which whoever comes first does: it raises the floors. So a restart of Redis
-// costs two minutes without new windows, also where nothing was lost: leases that do
-// not reach past the floor are not renewed.
+// write of a node compares the latter with the server's own, in the same script. It
+// differs after a restart, after a failover, also one there and back, and after keys
+// were moved to another server of a cluster; and when a master's first replica comes,
+// or its last one has been gone for repl-backlog-ttl. It is missing where the data are
+// gone, as after FLUSHALL. The store then is doubtful, and refuses to write nodes until
+// it is settled, which whoever comes first does: it raises the floors. So a restart of
+// Redis costs two minutes without new windows, also where nothing was lost: leases that
+// do not reach past the floor are not renewed.
 //
 // An empty Redis tells nothing either: it is doubtful too, and a namespace created in
 // it begins no window before a horizon from then, unless [WithFresh] says that there

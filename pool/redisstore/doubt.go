@@ -71,7 +71,7 @@ func (s *Store) compare(ctx context.Context, st *state) {
 	case st.noted != "" && st.noted != st.run:
 		st.doubt = fmt.Sprintf("the server was restarted, or another one took over: run ID %s, before that %s", st.run, st.noted)
 	case st.noted != "":
-		st.doubt = "another server was the master in between"
+		st.doubt = "its replication history is another one: another server was the master in between, or its first replica has come, or the last one been gone for long"
 	case st.empty && !known:
 		st.doubt = "it is empty, and nothing tells whether it always was"
 	case st.empty:

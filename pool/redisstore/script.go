@@ -18,20 +18,17 @@ func newScripts() scripts {
 
 // trusted tells whether the server is the one that the store was settled on, and has
 // been the master ever since. The ID of its replication history is another one after
-// each start and each promotion. A master also changes it when the first replica
-// comes, or the last one has been gone for long: it then is the same process, and has
-// no earlier history to name.
+// each start and each promotion.
+//
+// A master also changes it when its first replica comes, or the last one has been gone
+// for repl-backlog-ttl. That looks the same as if another server had been the master in
+// between: the server forgets its earlier history then, whichever that was, and is the
+// same process in both cases. So it is not trusted either.
 const trusted = `
 local function trusted(store)
   local info = redis.call('INFO', 'replication')
   local noted = redis.call('HGET', store, 'replid')
-  if not noted or not string.find(info, 'role:master', 1, true) then return false end
-  if string.find(info, 'master_replid:' .. noted, 1, true) then return true end
-  if not string.find(info, 'master_replid2:' .. string.rep('0', 40), 1, true) then return false end
-  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-  if not run or redis.call('HGET', store, 'run') ~= run then return false end
-  redis.pcall('HSET', store, 'replid', string.match(info, 'master_replid:(%x+)'))
-  return true
+  return noted and string.find(info, 'role:master', 1, true) and string.find(info, 'master_replid:' .. noted, 1, true)
 end
 `
 
@@ -41,8 +38,8 @@ end
 // Revisions are as in records, empty where there must be none.
 //
 // It returns 1, or 0 where the revisions are others, -1 in doubt, -2 where there is
-// something else than a record. A write that finds itself made already succeeds: the
-// client has repeated it.
+// something else than a record. A write that finds itself made already succeeds: it was
+// sent before.
 const write = `
 local function revision(record)
   if not record then return '' end

@@ -151,42 +151,6 @@ func node(name string, n int64) string {
 	return fmt.Sprintf("what is kept of node %d of namespace %q", n, name)
 }
 
-// Write implements [pool.Store]. If the store is found doubtful, it is settled, and the
-// write refused: what it was decided upon has changed.
-func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
-	if err := fits(w); err != nil {
-		return 0, err
-	}
-	number, guarded := "", "0"
-	if !w.OfNamespace {
-		number = field(w.Node)
-		if w.Node >= 0 { // others are no nodes, and say nothing of windows
-			guarded = "1"
-		}
-	}
-	revision, record := newRecord(w.Value)
-	reply, err := s.eval(ctx, s.scripts.write,
-		[]string{s.keys.store, s.keys.namespaces, s.keys.nodes + w.Namespace, s.keys.index + w.Namespace},
-		w.Namespace, wanted(w.NamespaceRevision), number, wanted(w.NodeRevision), record, guarded)
-	if err != nil {
-		return 0, err
-	}
-	switch n, _ := reply.(int64); {
-	case n == 1:
-		return revision, nil
-	case n == 0:
-		return 0, pool.ErrConflict
-	case n == -1:
-		if err := s.settle(ctx); err != nil {
-			return 0, err
-		}
-		return 0, pool.ErrConflict
-	case w.OfNamespace:
-		return 0, s.foreign(errNoRecord, fmt.Sprintf("what is kept of namespace %q", w.Namespace))
-	}
-	return 0, s.foreign(errNoRecord, node(w.Namespace, w.Node)+", or of the namespace,")
-}
-
 // Now implements [pool.Store]: the server's time. It looks at the server at the same
 // time, and fails where that can be used no more.
 func (s *Store) Now(ctx context.Context) (int64, error) {

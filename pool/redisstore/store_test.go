@@ -84,46 +84,118 @@ func (l *looks) Now(ctx context.Context) (int64, error) {
 	return l.Store.Now(ctx)
 }
 
-// lossy cuts a connection after so many replies were read from it, one of which is
-// lost with it.
+// losses are when replies are lost, each with its connection.
+type losses struct {
+	lose  atomic.Int64 // after so many replies
+	every int64        // once one was lost, again after so many, unless 0
+	then  func()       // what happens before anybody notices, unless nil
+}
+
 type lossy struct {
 	net.Conn
-
-	lose *atomic.Int64
+	*losses
 }
 
 func (l *lossy) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	if l.lose.Add(-1) == 0 {
+		l.lose.Store(l.every)
+		if l.then != nil {
+			l.then()
+		}
 		l.Conn.Close()
 		return 0, net.ErrClosed
 	}
 	return n, err
 }
 
-// A write whose reply is lost is repeated by the client, and succeeds once.
-func TestLostReply(t *testing.T) {
-	url := address(t)
+// openLossy opens the shared server's store of a prefix through connections that lose
+// replies.
+func openLossy(t *testing.T, url, prefix string) (*Store, *losses) {
+	t.Helper()
 	o, err := redis.ParseURL(url)
 	require.NoError(t, err)
-	var lose atomic.Int64
+	l := new(losses)
 	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, addr)
-		return &lossy{Conn: c, lose: &lose}, err
+		return &lossy{Conn: c, losses: l}, err
 	}
+	o.DisableIdentity = true
 	c := redis.NewClient(o)
-	defer c.Close()
-	s, err := New(t.Context(), c, WithPrefix(newPrefix(t, url)), WithFresh(), quiet())
+	t.Cleanup(func() { c.Close() })
+	s, err := New(t.Context(), c, WithPrefix(prefix), WithFresh(), quiet())
 	require.NoError(t, err)
+	return s, l
+}
+
+// A write whose reply is lost may have been replaced when it is sent again. Then it is no
+// conflict, which would say that it was never made.
+func TestLostReplyAndOvertaken(t *testing.T) {
+	url := address(t)
+	prefix := newPrefix(t, url)
+	s, losses := openLossy(t, url, prefix)
+	other := open(t, url, WithPrefix(prefix))
+	overwrite := func(w pool.Write) {
+		t.Helper()
+		losses.then = func() {
+			r, err := other.Namespace(t.Context(), w.Namespace)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			w.NamespaceRevision = r.Revision
+			if !w.OfNamespace {
+				nodes, err := other.Nodes(t.Context(), w.Namespace, w.Node, w.Node)
+				if err != nil || len(nodes) != 1 {
+					t.Errorf("%d nodes: %v", len(nodes), err)
+					return
+				}
+				w.NodeRevision = nodes[0].Revision
+			}
+			w.Value = []byte("another's")
+			_, err = other.Write(t.Context(), w)
+			assert.NoError(t, err)
+		}
+		losses.lose.Store(1)
+		_, err := s.Write(t.Context(), w)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, pool.ErrConflict)
+		require.ErrorContains(t, err, "it is not known whether the record was written")
+		losses.then = nil
+	}
+	overwrite(pool.Write{Namespace: name, OfNamespace: true, Value: []byte("ours")})
+	r, err := s.Namespace(t.Context(), name)
+	require.NoError(t, err)
+	assert.Equal(t, "another's", string(r.Value))
+	overwrite(pool.Write{Namespace: name, NamespaceRevision: r.Revision, Node: 1, Value: []byte("ours")})
+
+	// So it is where all attempts break off.
+	losses.every = 1
+	losses.lose.Store(1)
+	_, err = s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: r.Revision, Node: 2})
+	losses.lose.Store(0)
+	losses.every = 0
+	require.ErrorIs(t, err, ErrUnreachable)
+	require.ErrorContains(t, err, "it is not known whether the record was written")
+	nodes, err := s.Nodes(t.Context(), name, 2, 2)
+	require.NoError(t, err)
+	assert.Len(t, nodes, 1, "it was")
+}
+
+// A write whose reply is lost is sent again, and made once.
+func TestLostReply(t *testing.T) {
+	url := address(t)
+	s, losses := openLossy(t, url, newPrefix(t, url))
 	namespace := create(t, s)
 	w := pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("x")}
+	var err error
 	w.NodeRevision, err = s.Write(t.Context(), w)
 	require.NoError(t, err)
 	for range 20 {
-		lose.Store(1)
+		losses.lose.Store(1)
 		revision, err := s.Write(t.Context(), w)
 		require.NoError(t, err)
-		assert.Negative(t, lose.Load(), "nothing was lost")
+		assert.Negative(t, losses.lose.Load(), "nothing was lost")
 		assert.NotEqual(t, revision, w.NodeRevision)
 		nodes, err := s.Nodes(t.Context(), name, 1, 1)
 		require.NoError(t, err)

@@ -199,7 +199,7 @@ func (w *world) far(soon int64) map[int64]bool {
 	under := w.ghost.floorNow() > soon
 	far := make(map[int64]bool)
 	for node := range w.p.Nodes {
-		if under || w.ghost.busyUntil(node) > soon {
+		if under || max(w.ghost.busyUntil(node), w.recordedUntil(node)) > soon {
 			far[node] = true
 		}
 	}
@@ -231,6 +231,19 @@ func (m *machine) exempt() bool {
 	var notYet *pool.NotYetError
 	var off *pool.ClockOffError
 	return errors.As(m.why, &exhausted) || errors.As(m.why, &notYet) || errors.As(m.why, &off)
+}
+
+// recordedUntil returns the tick before which the store has a node as taken: it may
+// never have heard that its holder gave it back.
+func (w *world) recordedUntil(node int64) int64 {
+	var record nodeRecord
+	for _, r := range w.engine.nodes(theName, node, node) {
+		var err error
+		if record, err = readNode(r.Value); err != nil {
+			w.fail("the record of node %d: %v", node, err)
+		}
+	}
+	return record.Until
 }
 
 // acceptUntil has an operator accept the server's clock, until it is done.

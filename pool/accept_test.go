@@ -1,0 +1,121 @@
+package pool
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// ownClock is a store that tells the time by a clock of its own, as etcd's does.
+type ownClock struct {
+	*hooked
+	ahead time.Duration
+}
+
+func (o *ownClock) Now(ctx context.Context) (int64, error) {
+	now, err := o.hooked.Now(ctx)
+	return now + int64(o.ahead), err
+}
+
+// watched returns a pool of the bench's store, what passes by whose clock, and what it
+// logs.
+func (b *bench) watched(s Store) (p *Local, elapsed *time.Duration, log *bytes.Buffer) {
+	elapsed, log = new(time.Duration), new(bytes.Buffer)
+	return New(s, WithElapsed(func() time.Duration { return *elapsed }), WithLogger(slog.New(slog.NewTextHandler(log, nil)))), elapsed, log
+}
+
+// Several servers go by one clock, a database's: it is accepted once, and all go on.
+func TestAcceptedForAllServers(t *testing.T) {
+	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
+		b := newBench(t, false, 3)
+		first, passed, _ := b.watched(b.store)
+		second, passedThere, log := b.watched(b.store)
+		pass := func(d time.Duration) {
+			b.clock.Advance(d)
+			*passed += d
+			*passedThere += d
+		}
+		b.release(first, b.acquire(first))
+		b.release(second, b.acquire(second))
+		pass(time.Minute)
+		b.clock.Jump(jump)
+		for _, p := range []*Local{first, second} {
+			_, err := p.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+			require.ErrorIs(t, err, ErrClockJumped)
+		}
+		pass(time.Minute)
+		require.NoError(t, first.AcceptClock(t.Context(), theNamespace))
+		pass(10 * time.Second)
+		assert.Equal(t, b.clock.Now(), b.acquire(second).Now, "a jump of %v", jump)
+		assert.Contains(t, log.String(), "accepted at another server")
+
+		// It was accepted as it was then, not for ever.
+		b.clock.Jump(2 * jump)
+		pass(2 * time.Second)
+		for range 3 {
+			_, err := second.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+			require.ErrorIs(t, err, ErrClockJumped)
+			pass(2 * time.Second)
+		}
+	}
+}
+
+// Each server has a clock of its own: the one that was accepted says nothing of others.
+func TestAcceptedForNobodyElse(t *testing.T) {
+	b := newBench(t, false, 3)
+	first, passed, _ := b.watched(b.store)
+	own := &ownClock{hooked: b.store}
+	second, passedThere, _ := b.watched(own)
+	pass := func(d time.Duration) {
+		b.clock.Advance(d)
+		*passed += d
+		*passedThere += d
+	}
+	b.release(first, b.acquire(first))
+	b.release(second, b.acquire(second))
+	pass(time.Minute)
+	b.clock.Jump(time.Hour)
+	for _, ahead := range []time.Duration{30 * time.Minute, -90 * time.Minute} {
+		own.ahead = ahead // of a clock that has jumped an hour
+		for _, p := range []*Local{first, second} {
+			_, err := p.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+			require.ErrorIs(t, err, ErrClockJumped)
+		}
+		require.NoError(t, first.AcceptClock(t.Context(), theNamespace))
+		for range 3 {
+			pass(2 * time.Second)
+			_, err := second.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+			require.ErrorIs(t, err, ErrClockJumped, "ahead by %v", ahead)
+		}
+		b.clock.Jump(time.Hour)
+		pass(2 * time.Second)
+	}
+	own.ahead = -3 * time.Hour // all jumps undone
+	pass(2 * time.Second)
+	b.acquire(second)
+}
+
+// A server whose clock is ahead notes a time from which all others go on: they say so.
+func TestTimeNotedAhead(t *testing.T) {
+	b := newBench(t, false, 3)
+	wrong, _, log := b.watched(&ownClock{b.store, 10 * time.Minute})
+	second, passed, there := b.watched(b.store)
+	b.release(second, b.acquire(second)) // has its time from its own clock
+	b.clock.Advance(10 * time.Second)
+	*passed += 10 * time.Second
+	b.release(wrong, b.acquire(wrong))
+	b.release(second, b.acquire(second))
+	assert.Empty(t, log.String(), "its own clock is right, for all that it knows")
+	assert.Contains(t, there.String(), "ahead of the wall clock")
+
+	third, _, here := b.watched(b.store)
+	g := b.acquire(third)
+	assert.Equal(t, b.clock.Now()+int64(10*time.Minute), g.Now)
+	assert.Contains(t, here.String(), "ahead of the wall clock")
+	assert.Contains(t, here.String(), "ahead=10m0s")
+}
