@@ -363,4 +363,9 @@ func TestRedacted(t *testing.T) {
 	} {
 		assert.Equal(t, want, pgstore.Redacted(address))
 	}
+	for _, address := range []string{"postgres://u:p@h%00secret@h/d", "postgres://u:1/%00secret@h/d"} {
+		err := pgstore.Valid(address)
+		require.ErrorIs(t, err, pgstore.ErrURL, address)
+		assert.NotContains(t, err.Error(), "secret", "%s: what pgx takes for a host or a database", address)
+	}
 }

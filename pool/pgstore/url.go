@@ -88,12 +88,17 @@ func parse(address string, opts []Option) (*pgxpool.Config, options, error) {
 	if !strings.HasPrefix(address, "postgres://") && !strings.HasPrefix(address, "postgresql://") {
 		return nil, o, fmt.Errorf("%w: it must be postgres://USER:PASSWORD@HOST:PORT/DATABASE", ErrURL)
 	}
-	if _, err := url.Parse(address); err != nil {
-		// Its text may have a part of the password in it.
-		return nil, o, fmt.Errorf("%w: %s cannot be understood; write characters of a password that mean something in a URL as %%XX", ErrURL, Redacted(address))
+	u, err := url.Parse(address)
+	if err != nil { // its text may have a part of the password in it
+		return nil, o, unclear(address)
 	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
+		// Where there is an @ that ends no user and password, what pgx takes for a host or
+		// a name, and repeats, may be a part of the password.
+		if n := strings.Count(address, "@"); n > 1 || n == 1 && u.User == nil {
+			return nil, o, unclear(address)
+		}
 		return nil, o, fmt.Errorf("%w: %s%w", ErrURL, Redacted(address), cause(err))
 	}
 	if schema, given := c.ConnConfig.RuntimeParams[schemaParameter]; given {
@@ -115,6 +120,10 @@ func parse(address string, opts []Option) (*pgxpool.Config, options, error) {
 	c.ConnConfig.OnNotice = noteWarning
 	c.ConnConfig.StatementCacheCapacity, c.ConnConfig.DescriptionCacheCapacity = 0, 0
 	return c, o, nil
+}
+
+func unclear(address string) error {
+	return fmt.Errorf("%w: %s cannot be understood; write characters of a password that mean something in a URL as %%XX", ErrURL, Redacted(address))
 }
 
 // cause returns what is wrong with a URL without the URL itself.
