@@ -44,6 +44,9 @@ func TestCommit(t *testing.T) {
 	clean := commit(t.Context())
 	require.Regexp(t, `^[0-9a-f]{12}$`, clean)
 
+	write("README.md", "words\n")
+	git("add", ".")
+	git("commit", "-q", "-m", "words")
 	write("bench.txt", "output\n")
 	require.NoError(t, os.Mkdir("sub", 0o700))
 	t.Chdir("sub")

@@ -18,19 +18,21 @@ func describe(w io.Writer) {
 	}
 }
 
-// commit names the commit that is measured, and says whether what is compiled has
-// changed since; empty where there is no git, or no repository of it.
+// commit names the last commit that changed what is compiled, and says whether that has
+// changed since; empty where there is no git, or no repository of it. A commit of words
+// alone does not come between two runs.
 func commit(ctx context.Context) string {
 	// A checkout may belong to another user than the one who measures.
 	git := func(args ...string) (string, error) {
 		out, err := exec.CommandContext(ctx, "git", append([]string{"-c", "safe.directory=*"}, args...)...).Output()
 		return strings.TrimSpace(string(out)), err
 	}
-	name, err := git("rev-parse", "--short=12", "HEAD")
-	if err != nil {
+	compiled := []string{"--", ":/*.go", ":/*.s", ":/*.mod", ":/*.sum"}
+	name, err := git(append([]string{"log", "-1", "--abbrev=12", "--format=%h"}, compiled...)...)
+	if err != nil || name == "" {
 		return ""
 	}
-	changed, err := git("status", "--porcelain", "--", ":/*.go", ":/*.s", ":/*.mod", ":/*.sum")
+	changed, err := git(append([]string{"status", "--porcelain"}, compiled...)...)
 	switch {
 	case err != nil:
 		return name + ", perhaps with changes"

@@ -53,7 +53,9 @@ func peers() []peer {
 		{"xid", "github.com/rs/xid"},
 		{"ulid", "github.com/oklog/ulid/v2"},
 		{"uuid-google-v4", "github.com/google/uuid"},
+		{"uuid-google-v4-pool", "github.com/google/uuid"},
 		{"uuid-google-v7", "github.com/google/uuid"},
+		{"uuid-google-v7-pool", "github.com/google/uuid"},
 		{"uuid-gofrs-v7", "github.com/gofrs/uuid/v5"},
 		{"ksuid", "github.com/segmentio/ksuid"},
 	}
@@ -68,6 +70,7 @@ func (m *measurements) machine(w *strings.Builder) {
 	} {
 		t.add(c.name, cmp.Or(m.config[c.key], "not recorded"))
 	}
+	t.add("commit", m.commits())
 	t.add("runs of each", m.runs())
 	t.write(w)
 
@@ -90,25 +93,41 @@ func (m *measurements) machine(w *strings.Builder) {
 		}
 	}
 	t.write(w)
-	w.WriteString("`easyflake-STRATEGY-CLOCK` is this project, at the commit that this page is in. " +
+	w.WriteString("`easyflake-STRATEGY-CLOCK` is this project. Each library is used as its documentation says, at its defaults; " +
+		"`-pool` is google/uuid after `EnableRandPool`, which it has to be told. " +
 		"Three floors show what the hardware allows: `floor-counter` adds 1 to an atomic counter, " +
-		"`floor-clock` reads the system's clock and `floor-tsc` the processor's counter as a clock.\n\n")
+		"`floor-since` reads the system's monotonic clock by `time.Since`, which is all that the fastest of the libraries reads " +
+		"(`time.Now` reads two clocks), and `floor-tsc` reads the processor's counter as a clock.\n\n")
 }
 
 // runs says how often each benchmark was run.
 func (m *measurements) runs() string {
-	least, most := 0, 0
-	for _, b := range m.list {
-		n := len(b.values["sec/op"])
-		if least == 0 || n < least {
-			least = n
+	return m.byName(func(b *benchmark) string {
+		if n := len(b.values["sec/op"]); n != 1 {
+			return strconv.Itoa(n)
 		}
-		most = max(most, n)
+		return "once"
+	})
+}
+
+// commits says which commit of this project was measured.
+func (m *measurements) commits() string {
+	return m.byName(func(b *benchmark) string { return cmp.Or(b.commit, "not recorded") })
+}
+
+// byName says what is the same for all benchmarks, or else for which ones it is what.
+func (m *measurements) byName(of func(*benchmark) string) string {
+	all := distinct(m.list, of)
+	if len(all) == 1 {
+		return all[0]
 	}
-	if least == most {
-		return strconv.Itoa(most)
+	var parts []string
+	for _, v := range all {
+		list := filter(m.list, func(b *benchmark) bool { return of(b) == v })
+		names := distinct(list, func(b *benchmark) string { return b.name })
+		parts = append(parts, v+" ("+strings.Join(names, ", ")+")")
 	}
-	return fmt.Sprintf("%d to %d", least, most)
+	return strings.Join(parts, "; ")
 }
 
 // singles writes the tables of one layout. Rows of two layouts never meet: those
@@ -152,7 +171,7 @@ func (m *measurements) single(list []*benchmark, impl string, procs []int) []str
 			row[1] = b.layout
 		}
 		row = append(row, seconds(s.Center), s.PctRangeString(),
-			ratio(b, one(list, "floor-counter", p)), ratio(b, one(list, "floor-clock", p)))
+			ratio(b, one(list, "floor-counter", p)), ratio(b, one(list, "floor-since", p)))
 		if a, ok := b.summary("allocs/op"); ok {
 			allocs = fmt.Sprintf("%.0f", a.Center)
 		}

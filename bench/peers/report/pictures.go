@@ -129,7 +129,7 @@ func (m *measurements) drawBars(layout, what string) (*drawing, error) {
 	for _, f := range []struct {
 		impl, name string
 		dashes     []vg.Length
-	}{{"floor-counter", "a counter alone", []vg.Length{2, 2}}, {"floor-clock", "a clock alone", []vg.Length{6, 3}}} {
+	}{{"floor-counter", "a counter alone", []vg.Length{2, 2}}, {"floor-since", "a clock alone", []vg.Length{6, 3}}} {
 		v, ok := one(all, f.impl, procs[len(procs)-1]).median("sec/op")
 		if !ok {
 			continue
