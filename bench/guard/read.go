@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
@@ -14,19 +15,32 @@ type key struct{ name, procs string }
 // String returns it as it stands in a baseline.
 func (k key) String() string { return k.name + " " + k.procs }
 
-// times are the best of several, in seconds.
-type times map[key]float64
+// times are those of each benchmark in all runs, in seconds.
+type times map[key][]float64
+
+// best returns the least, which other work on the machine has disturbed least, and
+// whether there is one.
+func (t times) best(k key) (float64, bool) {
+	if len(t[k]) == 0 {
+		return 0, false
+	}
+	return slices.Min(t[k]), true
+}
 
 // measured is what a run says.
 type measured struct {
+	times     times
 	multiples map[key]float64 // of the floors
 	allocs    map[key]float64 // of an operation, the most in any run; or bytes, which show rarer ones
+	counted   map[key]counted
 }
+
+// counted says what of an operation was reported.
+type counted struct{ allocs, bytes bool }
 
 // read reads the output of go test.
 func read(r io.Reader, name string) (*measured, error) {
-	best := times{}
-	m := &measured{multiples: map[key]float64{}, allocs: map[key]float64{}}
+	m := &measured{times: times{}, multiples: map[key]float64{}, allocs: map[key]float64{}, counted: map[key]counted{}}
 	reader := benchfmt.NewReader(r, name)
 	for reader.Scan() {
 		switch record := reader.Result().(type) {
@@ -39,22 +53,29 @@ func read(r io.Reader, name string) (*measured, error) {
 				unit = "sec/id"
 			}
 			for _, v := range record.Values {
+				c := m.counted[k]
 				switch v.Unit {
 				case unit:
-					if was, ok := best[k]; !ok || v.Value < was {
-						best[k] = v.Value
-					}
-				case "allocs/op", "B/op":
-					m.allocs[k] = max(m.allocs[k], v.Value)
+					m.times[k] = append(m.times[k], v.Value)
+					continue
+				case "allocs/op":
+					c.allocs = true
+				case "B/op":
+					c.bytes = true
+				default:
+					continue
 				}
+				m.counted[k] = c
+				m.allocs[k] = max(m.allocs[k], v.Value)
 			}
 		}
 	}
 	if err := reader.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	for k, v := range best {
-		if floor, ok := best.floor(k); ok {
+	for k := range m.times {
+		v, _ := m.times.best(k)
+		if floor, ok := m.times.floor(k); ok {
 			m.multiples[k] = v / floor
 		}
 	}
@@ -68,6 +89,8 @@ func keyOf(name string) key {
 	}
 	return key{name, "1"}
 }
+
+func floorOf(op, procs string) key { return key{"Floor/op=" + op, procs} }
 
 // floor returns the time of what a benchmark is made of: reading its clock, and what
 // its strategy cannot do without. An ID of a batch is compared with one addition.
@@ -88,10 +111,10 @@ func (t times) floor(k key) (float64, bool) {
 	default:
 		return 0, false
 	}
-	loop, ok := t[key{"Floor/op=loop", procs}]
+	loop, ok := t.best(floorOf("loop", procs))
 	sum := loop // which each of them has as well
 	for _, op := range ops {
-		v, found := t[key{"Floor/op=" + op, procs}]
+		v, found := t.best(floorOf(op, procs))
 		ok = ok && found
 		sum += max(0, v-loop)
 	}
