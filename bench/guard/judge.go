@@ -73,7 +73,7 @@ func (m *measured) hasTSC() bool {
 func (m *measured) counts(baseline map[key]float64) error {
 	var bad []error
 	for _, k := range sorted(baseline) {
-		if _, ok := m.multiples[k]; ok && m.counted[k] != (counted{true, true}) {
+		if _, ok := m.multiples[k]; ok && m.uncounted[k] {
 			bad = append(bad, fmt.Errorf("%s on %s: %w", k.name, k.procs, errUnread))
 		}
 	}

@@ -31,16 +31,13 @@ func (t times) best(k key) (float64, bool) {
 type measured struct {
 	times     times
 	multiples map[key]float64 // of the floors
-	allocs    map[key]float64 // of an operation, the most in any run; or bytes, which show rarer ones
-	counted   map[key]counted
+	allocs    map[key]float64 // of an operation, or bytes, which show rarer ones; the least of all runs
+	uncounted map[key]bool    // some run of it did not say what it allocates
 }
-
-// counted says what of an operation was reported.
-type counted struct{ allocs, bytes bool }
 
 // read reads the output of go test.
 func read(r io.Reader, name string) (*measured, error) {
-	m := &measured{times: times{}, multiples: map[key]float64{}, allocs: map[key]float64{}, counted: map[key]counted{}}
+	m := &measured{times: times{}, multiples: map[key]float64{}, allocs: map[key]float64{}, uncounted: map[key]bool{}}
 	reader := benchfmt.NewReader(r, name)
 	for reader.Scan() {
 		switch record := reader.Result().(type) {
@@ -52,22 +49,22 @@ func read(r io.Reader, name string) (*measured, error) {
 			if strings.HasPrefix(k.name, "Fill/") {
 				unit = "sec/id"
 			}
+			said, most := 0, 0.0
 			for _, v := range record.Values {
-				c := m.counted[k]
 				switch v.Unit {
 				case unit:
 					m.times[k] = append(m.times[k], v.Value)
-					continue
-				case "allocs/op":
-					c.allocs = true
-				case "B/op":
-					c.bytes = true
-				default:
-					continue
+				case "allocs/op", "B/op":
+					said++
+					most = max(most, v.Value)
 				}
-				m.counted[k] = c
-				m.allocs[k] = max(m.allocs[k], v.Value)
 			}
+			// What a benchmark allocates at its start weighs the more, the fewer operations
+			// a disturbed run has; what each operation allocates is in all runs.
+			if was, ok := m.allocs[k]; !ok || most < was {
+				m.allocs[k] = most
+			}
+			m.uncounted[k] = m.uncounted[k] || said != 2
 		}
 	}
 	if err := reader.Err(); err != nil {
