@@ -56,7 +56,7 @@ func TestPictures(t *testing.T) {
 	folder := report(t, "", recorded)
 	text := page(t, folder)
 	for name, has := range map[string][]string{
-		"own":        {"bwmarrin", "sno", "xid", "easyflake-sharded-tsc", "a clock alone, 2 CPUs", "a counter alone, 2 CPUs", "this project, 1 CPU", "others, 2 CPUs"},
+		"own":        {"bwmarrin", "sno", "xid", "easyflake-sharded-tsc", "only a counter", "only time.Since", "only the TSC", "floors, 2 CPUs", "this project, 1 CPU", "others, 2 CPUs"},
 		"wide":       {"bwmarrin", "xid", "easyflake-sharded-tsc", "easyflake-mutex-coarse"},
 		"goroutines": {"bwmarrin", "easyflake-sharded-tsc", "xid", "1024"},
 		"sequence":   {"bwmarrin", "easyflake-sharded-tsc", "the layout's ceiling", "20"},
@@ -239,6 +239,96 @@ BenchmarkPoolCrowd/store=bolt/via=direct/goroutines=1/op=lease-2 10 500 ns/op 99
 `)
 	// That a renewal at once is the best case is said where it is shown.
 	require.Contains(t, text, "**`renew at once`** is the best case")
+}
+
+// TestReadme holds that the figures stand between their lines, and all else of the file
+// as it did.
+func TestReadme(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "README.md")
+	require.NoError(t, os.WriteFile(file, []byte("# Title\n\n"+figuresBegin+"old\n"+figuresEnd+"\nend\n"), 0o600))
+	const out = `cpu: a processor
+cpus: 2
+go: go1.99
+BenchmarkNext/impl=bwmarrin/layout=wide 10 90 ns/op
+BenchmarkNext/impl=bwmarrin/layout=wide 10 100 ns/op
+BenchmarkNext/impl=bwmarrin/layout=wide 10 900 ns/op
+BenchmarkNext/impl=bwmarrin/layout=wide-2 10 200 ns/op
+BenchmarkNext/impl=bwmarrin/layout=wide-2 10 200 ns/op
+BenchmarkNext/impl=easyflake-sharded-tsc/layout=wide 10 10 ns/op
+BenchmarkNext/impl=easyflake-sharded-tsc/layout=wide 10 10 ns/op
+BenchmarkNext/impl=easyflake-sharded-tsc/layout=own 10 3900 ns/op
+BenchmarkFill/impl=easyflake-sharded-tsc/layout=wide/n=256-2 10 512 ns/op 2 ns/id
+BenchmarkFill/impl=easyflake-sharded-tsc/layout=wide/n=256-2 10 512 ns/op 2 ns/id
+`
+	const want = `| one ID, sequence wide open | 1 CPU | 2 CPUs | × bwmarrin, 1 CPU | × bwmarrin, 2 CPUs |
+|---|---:|---:|---:|---:|
+| ` + "`Sharded.Next`" + `, cycle counter | 10.0 ns | – | 0.10 | – |
+| ` + "`Sharded.Fill`" + ` of 256, an ID | – | 2.00 ns | – | 0.010 |
+| bwmarrin/snowflake | 100 ns | 200 ns | 1.0 | 1.0 |
+
+Medians of 2 runs on 2 CPUs, a processor, go1.99.
+`
+	for range 2 { // the second time over what the first one wrote
+		report(t, out, "-readme", file)
+		got, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, "# Title\n\n"+figuresBegin+want+figuresEnd+"\nend\n", string(got))
+	}
+
+	require.NoError(t, os.WriteFile(file, []byte(figuresEnd+figuresBegin), 0o600))
+	require.ErrorIs(t, run([]string{"-out", t.TempDir(), "-readme", file}, strings.NewReader(out), io.Discard), errNoFigures)
+}
+
+// TestSummary holds that each peer is compared with the fastest of what makes the same
+// promise, at the same layout, and that a limit that is missed is said to be.
+func TestSummary(t *testing.T) {
+	const out = `BenchmarkNext/impl=bwmarrin/layout=wide 10 100 ns/op
+BenchmarkNext/impl=bwmarrin/layout=own 10 250 ns/op
+BenchmarkNext/impl=xid/layout=none 10 50 ns/op
+BenchmarkNext/impl=easyflake-sharded-tsc/layout=wide 10 40 ns/op
+BenchmarkNext/impl=easyflake-mutex-tsc/layout=wide 10 60 ns/op
+BenchmarkNext/impl=easyflake-atomic-tsc/layout=wide 10 80 ns/op
+BenchmarkNext/impl=easyflake-sharded-coarse/layout=wide 10 20 ns/op
+BenchmarkNext/impl=easyflake-mutex-coarse/layout=wide 10 30 ns/op
+BenchmarkNext/impl=easyflake-mutex-tsc/layout=own 10 3900 ns/op
+BenchmarkNext/impl=easyflake-sharded-tsc/layout=own 10 4000 ns/op
+BenchmarkSaturate/impl=bwmarrin/layout=twitter/goroutines=1 10 244 ns/op 100 %cpu 100 %rate
+BenchmarkSaturate/impl=bwmarrin/layout=twitter/goroutines=8 10 244 ns/op 200 %cpu 100 %rate
+BenchmarkSaturate/impl=easyflake-mutex-tsc/layout=twitter/goroutines=1 10 244 ns/op 25 %cpu 100 %rate
+BenchmarkSaturate/impl=easyflake-mutex-tsc/layout=twitter/goroutines=8 10 244 ns/op 30 %cpu 98 %rate
+BenchmarkSaturate/impl=easyflake-mutex-tsc/layout=sonyflake2/goroutines=1 10 244 ns/op 1.25 %cpu 100 %rate
+`
+	text := page(t, report(t, out))
+	_, text, found := strings.Cut(text, "## In short\n")
+	require.True(t, found)
+	text, _, found = strings.Cut(text, "## What was measured\n")
+	require.True(t, found)
+	for _, want := range []string{
+		"| *this project* |  | 40.0 ns sharded-tsc | 60.0 ns mutex-tsc | 20.0 ns sharded-coarse |\n",
+		"| xid | 50.0 ns | 0.80 | 1.2 | 0.40 |\n| bwmarrin | 100 ns | 0.40 | 0.60 | 0.20 |\n",
+		"| *this project* | 3.90 µs |  |\n| bwmarrin | 250 ns | 16 |\n",
+		"| fastest strategy on an exact clock, 1 CPU | 0.45 | 0.40 (easyflake-sharded-tsc, of bwmarrin) |\n",
+		"| fastest on the coarse clock, 1 CPU | 0.15 | **0.20 (easyflake-sharded-coarse, of bwmarrin)** |\n",
+		"| bwmarrin's own layout, used up: of its rate |  | 98 % to 100 % |\n",
+		"| bwmarrin's own layout, used up: CPU, of bwmarrin's | 0.20 | **0.15 to 0.25 (easyflake-mutex-tsc)** |\n",
+		"| Sonyflake's own layout, used up: CPU, of one | 5 % | 1.2 % at most |\n",
+	} {
+		require.Contains(t, text, want)
+	}
+}
+
+// TestCeiling holds that one row stands for all strategies only where all of them reach
+// the ceiling of the layout.
+func TestCeiling(t *testing.T) {
+	const reached = `BenchmarkNext/impl=bwmarrin/layout=own 10 250 ns/op
+BenchmarkNext/impl=easyflake-mutex-tsc/layout=own 10 3900 ns/op
+`
+	const says = "One row stands for all strategies"
+	text := page(t, report(t, reached+"BenchmarkNext/impl=easyflake-sharded-tsc/layout=own 10 4000 ns/op\n"))
+	require.Contains(t, text, "| each strategy | 16 |\n\n"+says)
+	text = page(t, report(t, reached+"BenchmarkNext/impl=easyflake-sharded-tsc/layout=own 10 5000 ns/op\n"))
+	require.NotContains(t, text, says)
+	require.Contains(t, text, "| easyflake-mutex-tsc | 16 |\n| easyflake-sharded-tsc | 20 |\n")
 }
 
 // TestRefused holds that nothing is written of what is not a whole, good run.

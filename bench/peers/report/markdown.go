@@ -25,6 +25,7 @@ func (m *measurements) markdown() string {
 	var w strings.Builder
 	w.WriteString("# Benchmarks\n\n" +
 		"Written by a program from the output of the benchmarks in `bench/peers`; do not edit.\n\n")
+	m.summary(&w)
 	m.machine(&w)
 	m.singles(&w, "own", "Each at its default",
 		"What the ceiling of each one's layout allows: where it is reached, the time is that of the layout and not of the code.")
@@ -74,11 +75,11 @@ func (m *measurements) machine(w *strings.Builder) {
 	t.add("runs of each", m.runs())
 	t.write(w)
 
-	fmt.Fprintf(w, "```sh\ncd bench/peers\n%s | tee bench.txt\n%s | tee long.txt\n%s | tee pools.txt\ngo run ./report -out ../../docs bench.txt long.txt pools.txt\n```\n\n", command, longCommand, poolCommand)
+	fmt.Fprintf(w, "```sh\ncd bench/peers\n%s | tee bench.txt\n%s | tee long.txt\n%s | tee pools.txt\ngo run ./report -out ../../docs -readme ../../README.md bench.txt long.txt pools.txt\n```\n\n", command, longCommand, poolCommand)
 	w.WriteString("Figures are medians, with the 95 % confidence interval of the median as ± where it is known. " +
 		"Figures of one run can be compared. A difference means something if it exceeds the ± of both; " +
 		"between two runs it does only if they were taken in turns on one quiet machine " +
-		"(`go tool benchstat`, p below 0.05, and it repeats). Below 5 % even that is as often the place of the code in memory.\n\n")
+		"(`go tool benchstat -ignore commit`, p below 0.05, and it repeats). Below 5 % even that is as often the place of the code in memory.\n\n")
 
 	versions := map[string]string{}
 	for module := range strings.FieldsSeq(m.config["modules"]) {
@@ -151,8 +152,13 @@ func (m *measurements) singles(w *strings.Builder, layout, title, what string) {
 		t.add(m.single(list, impl, procs)...)
 	}
 	t.write(w)
+	one := false
 	for _, p := range procs {
-		m.ratios(w, list, p)
+		one = m.ratios(w, list, p) || one
+	}
+	if one {
+		w.WriteString("One row stands for all strategies: each of them reaches the ceiling of its layout, and so do some of the peers. " +
+			"The multiples are those of the layouts; the time of the code stands in the next part.\n\n")
 	}
 }
 
@@ -179,24 +185,39 @@ func (m *measurements) single(list []*benchmark, impl string, procs []int) []str
 	return append(row, allocs)
 }
 
-// ratios writes how this project's times compare with each peer's.
-func (m *measurements) ratios(w *strings.Builder, list []*benchmark, procs int) {
+// ratios writes how this project's times compare with each peer's, and says whether
+// one row stands for all strategies.
+func (m *measurements) ratios(w *strings.Builder, list []*benchmark, procs int) bool {
 	ours := filter(list, func(b *benchmark) bool { return b.procs == procs && b.ours() })
 	theirs := filter(list, func(b *benchmark) bool { return b.procs == procs && b.peer() })
 	if len(ours) == 0 || len(theirs) == 0 {
-		return
+		return false
 	}
 	fmt.Fprintf(w, "Time of this project's in multiples of each peer's, %s (below 1 is faster):\n\n", cpus(procs))
 	t := table{}
 	t.add(append([]string{""}, implsOf(theirs)...)...)
+	all := capped(ours)
+	if all {
+		ours = ours[:1]
+	}
 	for _, b := range ours {
 		row := []string{b.impl}
+		if all {
+			row[0] = "each strategy"
+		}
 		for _, p := range theirs {
 			row = append(row, ratio(b, p))
 		}
 		t.add(row...)
 	}
 	t.write(w)
+	return all
+}
+
+// capped says whether these all take as long as their one layout makes them wait.
+func capped(list []*benchmark) bool {
+	v := values(list, "sec/op")
+	return len(v) > 1 && list[0].layout == "own" && slices.Max(v) <= 1.05*slices.Min(v)
 }
 
 // ratio returns how many times as long b takes as base.

@@ -227,11 +227,16 @@ func one(list []*benchmark, impl string, procs int) *benchmark {
 
 // fastest returns the benchmark that fits with the least time, or nil.
 func fastest(list []*benchmark, fits func(*benchmark) bool) *benchmark {
+	return least(list, "sec/op", fits)
+}
+
+// least returns the benchmark that fits with the least of a unit, or nil.
+func least(list []*benchmark, unit string, fits func(*benchmark) bool) *benchmark {
 	var best *benchmark
-	least := 0.0
+	so := 0.0
 	for _, b := range list {
-		if v, ok := b.median("sec/op"); ok && fits(b) && (best == nil || v < least) {
-			best, least = b, v
+		if v, ok := b.median(unit); ok && fits(b) && (best == nil || v < so) {
+			best, so = b, v
 		}
 	}
 	return best
