@@ -98,7 +98,8 @@ func (m *measurements) machine(w *strings.Builder) {
 		"`-pool` is google/uuid after `EnableRandPool`, which it has to be told. " +
 		"Three floors show what the hardware allows: `floor-counter` adds 1 to an atomic counter, " +
 		"`floor-since` reads the system's monotonic clock by `time.Since`, which is all that the fastest of the libraries reads " +
-		"(`time.Now` reads two clocks), and `floor-tsc` reads the processor's counter as a clock.\n\n")
+		"(`time.Now` reads two clocks), and `floor-tsc` reads the processor's counter as a clock. " +
+		"The coarse clock is below the floors of clocks, for it reads only what a goroutine has stored for it.\n\n")
 }
 
 // runs says how often each benchmark was run.
