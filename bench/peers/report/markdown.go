@@ -28,7 +28,7 @@ func (m *measurements) markdown() string {
 	m.summary(&w)
 	m.machine(&w)
 	m.singles(&w, "own", "Each at its default",
-		"What the ceiling of each one's layout allows: where it is reached, the time is that of the layout and not of the code.")
+		"What the ceiling of each one's layout allows: where it is reached, the time is that of the layout and not of the code. This project has its default clock here.")
 	m.singles(&w, "wide", "The sequence wide open",
 		"What the code costs. Libraries whose sequence cannot be widened are missing here.")
 	m.batches(&w)
@@ -94,7 +94,7 @@ func (m *measurements) machine(w *strings.Builder) {
 		}
 	}
 	t.write(w)
-	w.WriteString("`easyflake-STRATEGY-CLOCK` is this project. Each library is used as its documentation says, at its defaults; " +
+	w.WriteString("`easyflake-STRATEGY-CLOCK` is this project. Each library is used as its documentation says, at its defaults but for the width of the sequence where that is said; " +
 		"`-pool` is google/uuid after `EnableRandPool`, which it has to be told. " +
 		"Three floors show what the hardware allows: `floor-counter` adds 1 to an atomic counter, " +
 		"`floor-since` reads the system's monotonic clock by `time.Since`, which is all that the fastest of the libraries reads " +
