@@ -46,8 +46,8 @@ func redisEngine() engine {
 // redactedRedis returns a URL without its password and options, among which can be
 // another one.
 func redactedRedis(url string) string {
-	scheme, rest, found := strings.Cut(url, "://")
-	if !found {
+	scheme, rest, _ := strings.Cut(url, "://")
+	if scheme != "redis" && scheme != "rediss" { // whatever that is, it may have the password in it
 		return "redis:"
 	}
 	user := ""

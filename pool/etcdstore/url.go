@@ -158,7 +158,11 @@ func (u URL) String() string {
 			user = url.PathEscape(u.User) + ":xxxxx@"
 		}
 	}
-	prefix := strings.ReplaceAll((&url.URL{Path: strings.TrimSuffix(u.Prefix, "/")}).EscapedPath(), "@", "%40")
+	prefix := strings.TrimSuffix(u.Prefix, "/")
+	if strings.HasSuffix(prefix, "/") { // of which one would be taken off again
+		prefix = u.Prefix
+	}
+	prefix = strings.ReplaceAll((&url.URL{Path: prefix}).EscapedPath(), "@", "%40")
 	var parameters []string
 	for _, p := range [][2]string{{"ca", u.CA}, {"cert", u.Cert}, {"key", u.Key}, {"server-name", u.ServerName}, {"password-file", u.PasswordFile}} {
 		if p[1] != "" {

@@ -19,6 +19,8 @@ func TestParseURL(t *testing.T) {
 		"etcd://a:1,b:2,[::1]:3,[::2]/x":   {Endpoints: []string{"a:1", "b:2", "[::1]:3", "[::2]"}, Prefix: "x/"},
 		"etcd://a/x/y/":                    {Endpoints: []string{"a"}, Prefix: "x/y/"},
 		"etcd://a//x":                      {Endpoints: []string{"a"}, Prefix: "/x/"},
+		"etcd://a///":                      {Endpoints: []string{"a"}, Prefix: "//"},
+		"etcd://a/x//":                     {Endpoints: []string{"a"}, Prefix: "x//"},
 		"etcd://a/%40x":                    {Endpoints: []string{"a"}, Prefix: "@x/"},
 		"etcds://a":                        {Endpoints: []string{"a"}, Prefix: "easyflake/", TLS: true},
 		"etcd://a?tls=true":                {Endpoints: []string{"a"}, Prefix: "easyflake/", TLS: true},

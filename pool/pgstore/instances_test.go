@@ -359,6 +359,7 @@ func TestRedacted(t *testing.T) {
 		"postgres://u@h/d?password=p&sslpassword=p":            "postgres://u@h/d",
 		"postgres://u@h/d?password=p&easyflake_schema=s&x=p#p": "postgres://u@h/d?easyflake_schema=s",
 		"host=h password=p":                                    "postgres:",
+		"host=h password=p://u@h":                              "postgres:",
 	} {
 		assert.Equal(t, want, pgstore.Redacted(address))
 	}

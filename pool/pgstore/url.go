@@ -45,8 +45,8 @@ func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout =
 // without the parameters, of which some are secret too, but the schema. It need not be
 // a valid one.
 func Redacted(address string) string {
-	scheme, rest, found := strings.Cut(address, "://")
-	if !found {
+	scheme, rest, _ := strings.Cut(address, "://")
+	if scheme != "postgres" && scheme != "postgresql" { // whatever that is, it may have the password in it
 		return "postgres:"
 	}
 	// A password may have any character in it, if somebody forgot to escape them: what

@@ -150,7 +150,6 @@ func (w *world) heal() {
 			}
 		}
 		w.after(int64(time.Millisecond), nil, v.boot)
-		w.after(int64(time.Second), nil, func() { v.acceptUntil(100) })
 	}
 	for _, m := range w.machines {
 		m.set(w.now, 0)
@@ -163,6 +162,7 @@ func (w *world) heal() {
 		w.after(int64(time.Millisecond), nil, func() { m.start(nil) })
 	}
 	terms := w.p.Terms
+	w.accept()
 	soon := w.tick(w.now+int64(terms.Horizon)) + 3
 	far := w.far(soon)
 	w.run(w.now + int64(2*terms.Horizon+4*terms.Window+40*time.Second))
@@ -246,17 +246,29 @@ func (w *world) recordedUntil(node int64) int64 {
 	return record.Until
 }
 
-// acceptUntil has an operator accept the server's clock, until it is done.
-func (v *server) acceptUntil(tries int) {
-	if tries == 0 {
-		v.fail("the server does not accept its clock, though nothing is wrong any more")
-		return
-	}
-	v.acceptClock(func(err error) {
-		if err != nil {
-			v.after(int64(time.Second), nil, func() { v.acceptUntil(tries - 1) })
+// accept has an operator accept the servers' clocks, until all have. What was granted
+// by the time that they went by before may still be on its way, for a second.
+func (w *world) accept() {
+	accepted := make([]*instance, len(w.servers))
+	for range 100 {
+		w.run(w.now + int64(time.Second))
+		missing := false
+		for i, v := range w.servers {
+			if at := v.inst; at == nil || at.dead || accepted[i] != at {
+				missing = true
+				v.acceptClock(func(err error) {
+					if err == nil {
+						accepted[i] = at
+					}
+				})
+			}
 		}
-	})
+		if !missing {
+			w.run(w.now + int64(time.Second))
+			return
+		}
+	}
+	w.fail("a server does not accept its clock, though nothing is wrong any more")
 }
 
 // end ends all processes, so that no goroutine is left.

@@ -411,6 +411,31 @@ func TestUncountedCommitIsMadeDurable(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// Whoever may write waits for the disk in each commit, however the file was opened:
+// bbolt leaves that out if it is told to, and nothing else would show it before the
+// power goes.
+func TestCommitsWaitForTheDisk(t *testing.T) {
+	path := newPath(t)
+	syncs := func(s *Session, err error, how string) (id string) {
+		t.Helper()
+		require.NoError(t, err)
+		assert.False(t, s.db.NoSync, how)
+		assert.False(t, s.db.NoGrowSync, how)
+		write(t, s, pool.Write{Namespace: how, OfNamespace: true, Value: []byte("x")})
+		require.NoError(t, s.Close())
+		return s.ID()
+	}
+	s, err := find(t, path, creating).Start(t.Context())
+	syncs(s, err, "created")
+	f := find(t, path)
+	s, err = f.Start(t.Context())
+	id := syncs(s, err, "opened")
+	s, err = f.Resume(t.Context(), id, true)
+	syncs(s, err, "resumed")
+	s, err = find(t, path, restored).Start(t.Context())
+	syncs(s, err, "restored")
+}
+
 func TestStartMakesUncountedCommitDurable(t *testing.T) {
 	path := newPath(t)
 	fill(t, path, 3)
