@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/easyflake/easyflake/clock"
+	"github.com/easyflake/easyflake/clock/clocktest"
 	"github.com/easyflake/easyflake/layout"
 	"github.com/easyflake/easyflake/pool"
 	"github.com/easyflake/easyflake/pool/boltstore"
@@ -79,6 +80,11 @@ func (w *workplace) open(tb testing.TB, store string) pool.Store {
 func (w *workplace) fill(tb testing.TB, p *pool.Local, renewals int) {
 	tb.Helper()
 	createNamespace(tb, p, w.layout)
+	w.fillNamespace(tb, p, renewals)
+}
+
+func (w *workplace) fillNamespace(tb testing.TB, p *pool.Local, renewals int) {
+	tb.Helper()
 	const together = 2048 // so many share a write
 	inParallelFrom(tb, together, len(w.leases), func(i int64) error {
 		g, err := p.Acquire(tb.Context(), poolNamespace, w.layout, pool.NewToken())
@@ -107,9 +113,10 @@ func (w *workplace) cycle(ctx context.Context, p pool.Pool) (acquire, release ti
 // BenchmarkPool makes one request after the other, while so many leases live.
 // op=renew goes through the leases in turn, and op=lease leases one more node and
 // gives it back: acquire-ns/op and release-ns/op are its two halves. A lease renewed
-// before a third of its window is over is not written, but by the file store. op=echo
-// is a request of a renewal's size, over as many connections of its own, that nothing
-// is done with.
+// before a third of its window is over is not written, but by the file store; op=spaced
+// renews each after a third, as clients do, and about one in two of those is written,
+// ahead of its being needed: renew-ns/op is what each took. op=echo is a request of a
+// renewal's size, over as many connections of its own, that nothing is done with.
 func BenchmarkPool(b *testing.B) {
 	for _, place := range workplaces() {
 		for _, leases := range []int{1, 10, 1000, 65_536} {
@@ -119,6 +126,9 @@ func BenchmarkPool(b *testing.B) {
 				b.Run("op=lease", w.leaseOne)
 				if w.echoes != nil {
 					b.Run("op=echo", w.echoOne)
+				}
+				if place.store != "file" { // which writes each renewal, whenever it comes
+					b.Run("op=spaced", newSpaced(b, place.store, place.via, leases).renewOne)
 				}
 			})
 		}
@@ -136,6 +146,76 @@ func workplaces() []place {
 		{"memory", "direct"}, {"bolt", "direct"}, {"file", "direct"}, // which is every process' own
 		{"memory", "grpc"}, {"bolt", "grpc"},
 	}
+}
+
+// spaced are leases with the terms that a new namespace has, renewed as clients renew
+// them, each after a third of its window, by a clock that goes as fast as that takes.
+type spaced struct {
+	*workplace
+
+	clock *clocktest.Clock
+	next  int // the lease whose turn it is
+}
+
+func newSpaced(tb testing.TB, store, via string, leases int) *spaced {
+	tb.Helper()
+	c := clocktest.New(time.Now())
+	begun := c.Now()
+	s := &spaced{workplace: &workplace{layout: parseLayout(tb, manyNodes), leases: make([]*renewed, leases)}, clock: c}
+	kept := grpcStores()[store](tb, c)
+	elapsed := pool.WithElapsed(func() time.Duration { return time.Duration(c.Now() - begun) })
+	var local *pool.Local
+	if via == "direct" {
+		local = pool.New(kept, pool.WithLogger(discard()), elapsed)
+		tb.Cleanup(func() { require.NoError(tb, local.Close()) })
+		s.ways = []pool.Pool{local}
+	} else {
+		server := serveGRPC(tb, kept, elapsed)
+		local = server.local
+		s.ways = server.clients(tb)
+	}
+	require.NoError(tb, local.CreateNamespace(tb.Context(), pool.NewNamespace(poolNamespace, s.layout)))
+	s.fillNamespace(tb, local, 0)
+	// The windows grow at first, each time written, and in time spread over a third.
+	const together = 2048
+	for range 5 {
+		for from := 0; from < leases; from += together {
+			part := s.leases[from:min(from+together, leases)]
+			s.advance(len(part))
+			inParallelFrom(tb, len(part), len(part), func(i int64) error { return part[i-1].renew(tb.Context(), local) })
+		}
+	}
+	for i, p := range s.ways {
+		require.NoError(tb, s.leases[i%leases].renew(tb.Context(), p))
+	}
+	return s
+}
+
+// advance lets the time pass in which so many leases are renewed, in steps that are
+// no jump.
+func (s *spaced) advance(renewals int) {
+	third := pool.NewNamespace(poolNamespace, s.layout).Terms.Window / 3
+	const step = 200 * time.Millisecond
+	for left := third * time.Duration(renewals) / time.Duration(len(s.leases)); left > 0; left -= step {
+		s.clock.Advance(min(left, step))
+	}
+}
+
+// renewOne reports the time of the renewals alone, without what the clock takes.
+func (s *spaced) renewOne(b *testing.B) {
+	b.ReportAllocs()
+	var spent time.Duration
+	for b.Loop() {
+		s.advance(1)
+		lease, p := s.leases[s.next%len(s.leases)], s.ways[s.next%len(s.ways)]
+		s.next++
+		began := time.Now()
+		if err := lease.renew(b.Context(), p); err != nil {
+			b.Fatal(err)
+		}
+		spent += time.Since(began)
+	}
+	b.ReportMetric(float64(spent)/float64(b.N), "renew-ns/op")
 }
 
 func (w *workplace) renewOne(b *testing.B) {

@@ -16,6 +16,8 @@ var (
 	errSlow    = errors.New("something takes far longer than it did, in multiples of its floor; profile it, or write the baseline anew with -update and say why")
 	errAllocs  = errors.New("something that makes IDs allocates memory; it must not")
 	errMissing = errors.New("something of the baseline was not measured")
+	errNew     = errors.New("something was measured that the baseline does not have; write it anew with -update, and say why")
+	errUnread  = errors.New("allocs/op and B/op were not both reported; call b.ReportAllocs")
 	errNothing = errors.New("no benchmark with a floor in what was read: give it the output of the command in this program's comment")
 )
 
@@ -24,7 +26,7 @@ func judge(w io.Writer, m *measured, baseline map[key]float64, margin float64) e
 	if len(m.multiples) == 0 {
 		return errNothing
 	}
-	var bad []error
+	bad := []error{m.counts(baseline), m.unknown(baseline)}
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(out, "benchmark\tCPUs\t× floor\tbaseline\tat most\tallocs\t")
 	for _, k := range sorted(baseline) {
@@ -35,7 +37,7 @@ func judge(w io.Writer, m *measured, baseline map[key]float64, margin float64) e
 		found, ok := m.multiples[k]
 		verdict := ""
 		switch {
-		case !ok && strings.Contains(k.name, "clock=tsc"):
+		case !ok && strings.Contains(k.name, "clock=tsc") && !m.hasTSC():
 			verdict = "no such clock here"
 		case !ok:
 			verdict = "NOT MEASURED"
@@ -47,9 +49,43 @@ func judge(w io.Writer, m *measured, baseline map[key]float64, margin float64) e
 		_, _ = fmt.Fprintf(out, "%s\t%s\t%.2f\t%.2f\t%.2f\t%.0f\t%s\n", k.name, k.procs, found, baseline[k], limit, m.allocs[k], verdict)
 	}
 	_ = out.Flush()
+	bad = append(bad, m.scaling(w))
 	for _, k := range sorted(m.allocs) {
 		if n := m.allocs[k]; n > 0 && !strings.HasPrefix(k.name, "Floor/") {
 			bad = append(bad, fmt.Errorf("%s on %s, %.0f allocations or bytes an operation: %w", k.name, k.procs, n, errAllocs))
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// hasTSC says whether the clock was measured that not every machine has.
+func (m *measured) hasTSC() bool {
+	for k := range m.times {
+		if strings.HasPrefix(k.name, "Floor/op=tsc") {
+			return true
+		}
+	}
+	return false
+}
+
+// counts returns an error for what is to be judged and has not said what it allocates:
+// a number that is not there is not 0.
+func (m *measured) counts(baseline map[key]float64) error {
+	var bad []error
+	for _, k := range sorted(baseline) {
+		if _, ok := m.multiples[k]; ok && m.uncounted[k] {
+			bad = append(bad, fmt.Errorf("%s on %s: %w", k.name, k.procs, errUnread))
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// unknown returns an error for what has a floor, and no multiple to be compared with.
+func (m *measured) unknown(baseline map[key]float64) error {
+	var bad []error
+	for _, k := range sorted(m.multiples) {
+		if _, ok := baseline[k]; !ok {
+			bad = append(bad, fmt.Errorf("%s on %s: %w", k.name, k.procs, errNew))
 		}
 	}
 	return errors.Join(bad...)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
@@ -14,19 +15,29 @@ type key struct{ name, procs string }
 // String returns it as it stands in a baseline.
 func (k key) String() string { return k.name + " " + k.procs }
 
-// times are the best of several, in seconds.
-type times map[key]float64
+// times are those of each benchmark in all runs, in seconds.
+type times map[key][]float64
+
+// best returns the least, which other work on the machine has disturbed least, and
+// whether there is one.
+func (t times) best(k key) (float64, bool) {
+	if len(t[k]) == 0 {
+		return 0, false
+	}
+	return slices.Min(t[k]), true
+}
 
 // measured is what a run says.
 type measured struct {
+	times     times
 	multiples map[key]float64 // of the floors
-	allocs    map[key]float64 // of an operation, the most in any run; or bytes, which show rarer ones
+	allocs    map[key]float64 // of an operation, or bytes, which show rarer ones; the least of all runs
+	uncounted map[key]bool    // some run of it did not say what it allocates
 }
 
 // read reads the output of go test.
 func read(r io.Reader, name string) (*measured, error) {
-	best := times{}
-	m := &measured{multiples: map[key]float64{}, allocs: map[key]float64{}}
+	m := &measured{times: times{}, multiples: map[key]float64{}, allocs: map[key]float64{}, uncounted: map[key]bool{}}
 	reader := benchfmt.NewReader(r, name)
 	for reader.Scan() {
 		switch record := reader.Result().(type) {
@@ -38,23 +49,30 @@ func read(r io.Reader, name string) (*measured, error) {
 			if strings.HasPrefix(k.name, "Fill/") {
 				unit = "sec/id"
 			}
+			said, most := 0, 0.0
 			for _, v := range record.Values {
 				switch v.Unit {
 				case unit:
-					if was, ok := best[k]; !ok || v.Value < was {
-						best[k] = v.Value
-					}
+					m.times[k] = append(m.times[k], v.Value)
 				case "allocs/op", "B/op":
-					m.allocs[k] = max(m.allocs[k], v.Value)
+					said++
+					most = max(most, v.Value)
 				}
 			}
+			// What a benchmark allocates at its start weighs the more, the fewer operations
+			// a disturbed run has; what each operation allocates is in all runs.
+			if was, ok := m.allocs[k]; !ok || most < was {
+				m.allocs[k] = most
+			}
+			m.uncounted[k] = m.uncounted[k] || said != 2
 		}
 	}
 	if err := reader.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	for k, v := range best {
-		if floor, ok := best.floor(k); ok {
+	for k := range m.times {
+		v, _ := m.times.best(k)
+		if floor, ok := m.times.floor(k); ok {
 			m.multiples[k] = v / floor
 		}
 	}
@@ -68,6 +86,8 @@ func keyOf(name string) key {
 	}
 	return key{name, "1"}
 }
+
+func floorOf(op, procs string) key { return key{"Floor/op=" + op, procs} }
 
 // floor returns the time of what a benchmark is made of: reading its clock, and what
 // its strategy cannot do without. An ID of a batch is compared with one addition.
@@ -88,10 +108,10 @@ func (t times) floor(k key) (float64, bool) {
 	default:
 		return 0, false
 	}
-	loop, ok := t[key{"Floor/op=loop", procs}]
+	loop, ok := t.best(floorOf("loop", procs))
 	sum := loop // which each of them has as well
 	for _, op := range ops {
-		v, found := t[key{"Floor/op=" + op, procs}]
+		v, found := t.best(floorOf(op, procs))
 		ok = ok && found
 		sum += max(0, v-loop)
 	}

@@ -6,7 +6,7 @@
 //	for i in $(seq 10); do go test -run '^$' -bench 'Next|Fill|Goroutines|Sequence|Latency' -benchtime 100ms -cpu 1,2 -timeout 0; done | tee bench.txt
 //	go test -run '^$' -bench 'Fairness|Saturate' -benchtime 1s -cpu 1,2 -count 3 -timeout 0 | tee long.txt
 //	for i in $(seq 3); do (cd ../.. && go test -run '^$' -bench Pool -benchtime 100ms -timeout 0 ./bench); done | tee pools.txt
-//	go run ./report -out ../../docs bench.txt long.txt pools.txt
+//	go run ./report -out ../../docs -readme ../../README.md bench.txt long.txt pools.txt
 //
 // That takes half an hour of a quiet machine. Ten runs of all, and not all of each ten
 // times, so that what disturbs the machine for a while disturbs no benchmark for all

@@ -2,9 +2,7 @@ package peers
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -18,7 +16,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
-		fmt.Printf("go: %s\ncpus: %d\nmodules: %s\n", runtime.Version(), runtime.NumCPU(), strings.Join(modules(), " "))
+		describe(os.Stdout)
 	}
 	goleak.VerifyTestMain(m)
 }

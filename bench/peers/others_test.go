@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// others returns the libraries of others, each as its documentation says to use it.
+// others returns the libraries of others, each as its documentation says to use it,
+// and google/uuid also with the pool of random bytes that it has to be told to use.
 func others() []impl {
 	return append(others64(), []impl{
 		{"bwmarrin", []string{own, wide}, startBwmarrin},
@@ -27,7 +28,9 @@ func others() []impl {
 		{"xid", []string{none}, startXID},
 		{"ulid", []string{none}, startULID},
 		{"uuid-google-v4", []string{none}, startGoogleV4},
+		{"uuid-google-v4-pool", []string{none}, pooled(startGoogleV4)},
 		{"uuid-google-v7", []string{none}, startGoogleV7},
+		{"uuid-google-v7-pool", []string{none}, pooled(startGoogleV7)},
 		{"uuid-gofrs-v7", []string{none}, startGofrsV7},
 		{"ksuid", []string{none}, startKSUID},
 	}...)
@@ -155,6 +158,17 @@ func startULID(testing.TB, string) ops {
 			}
 			runtime.KeepAlive(last)
 		},
+	}
+}
+
+// pooled has google/uuid read its random bytes from a pool, behind a lock, for as long
+// as the benchmark runs. The switch is a package variable.
+func pooled(start func(testing.TB, string) ops) func(testing.TB, string) ops {
+	return func(tb testing.TB, layout string) ops {
+		tb.Helper()
+		google.EnableRandPool()
+		tb.Cleanup(google.DisableRandPool)
+		return start(tb, layout)
 	}
 }
 

@@ -1,10 +1,10 @@
 // Program report turns the output of this module's benchmarks into a page of
 // Markdown and its pictures:
 //
-//	go run ./report -out ../../docs bench.txt
+//	go run ./report -out ../../docs -readme ../../README.md bench.txt
 //
-// It writes benchmarks.md and benchmarks-*.svg into the folder. Without a file it
-// reads its standard input. What was not measured is left out of the page.
+// It writes benchmarks.md and benchmarks-*.svg into the folder, and some figures into
+// the README. Without a file it reads its standard input. What was not measured is left out of the page.
 package main
 
 import (
@@ -31,8 +31,9 @@ func run(args []string, stdin io.Reader, stderr io.Writer) error {
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	out := flags.String("out", ".", "the `folder` to write to")
+	readme := flags.String("readme", "", "also put figures into this `file`, between two lines that are there for it")
 	flags.Usage = func() {
-		_, _ = fmt.Fprintln(stderr, "usage: report [-out FOLDER] [FILE ...]")
+		_, _ = fmt.Fprintln(stderr, "usage: report [-out FOLDER] [-readme FILE] [FILE ...]")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -61,6 +62,11 @@ func run(args []string, stdin io.Reader, stderr io.Writer) error {
 	}
 	for _, p := range pictures {
 		if err := writeFile(*out, p.file, p.svg); err != nil {
+			return err
+		}
+	}
+	if *readme != "" {
+		if err := m.writeReadme(*readme); err != nil {
 			return err
 		}
 	}

@@ -25,9 +25,10 @@ func (m *measurements) markdown() string {
 	var w strings.Builder
 	w.WriteString("# Benchmarks\n\n" +
 		"Written by a program from the output of the benchmarks in `bench/peers`; do not edit.\n\n")
+	m.summary(&w)
 	m.machine(&w)
 	m.singles(&w, "own", "Each at its default",
-		"What the ceiling of each one's layout allows: where it is reached, the time is that of the layout and not of the code.")
+		"What the ceiling of each one's layout allows: where it is reached, the time is that of the layout and not of the code. This project has its default clock here.")
 	m.singles(&w, "wide", "The sequence wide open",
 		"What the code costs. Libraries whose sequence cannot be widened are missing here.")
 	m.batches(&w)
@@ -53,7 +54,9 @@ func peers() []peer {
 		{"xid", "github.com/rs/xid"},
 		{"ulid", "github.com/oklog/ulid/v2"},
 		{"uuid-google-v4", "github.com/google/uuid"},
+		{"uuid-google-v4-pool", "github.com/google/uuid"},
 		{"uuid-google-v7", "github.com/google/uuid"},
+		{"uuid-google-v7-pool", "github.com/google/uuid"},
 		{"uuid-gofrs-v7", "github.com/gofrs/uuid/v5"},
 		{"ksuid", "github.com/segmentio/ksuid"},
 	}
@@ -68,14 +71,15 @@ func (m *measurements) machine(w *strings.Builder) {
 	} {
 		t.add(c.name, cmp.Or(m.config[c.key], "not recorded"))
 	}
+	t.add("commit", m.commits())
 	t.add("runs of each", m.runs())
 	t.write(w)
 
-	fmt.Fprintf(w, "```sh\ncd bench/peers\n%s | tee bench.txt\n%s | tee long.txt\n%s | tee pools.txt\ngo run ./report -out ../../docs bench.txt long.txt pools.txt\n```\n\n", command, longCommand, poolCommand)
+	fmt.Fprintf(w, "```sh\ncd bench/peers\n%s | tee bench.txt\n%s | tee long.txt\n%s | tee pools.txt\ngo run ./report -out ../../docs -readme ../../README.md bench.txt long.txt pools.txt\n```\n\n", command, longCommand, poolCommand)
 	w.WriteString("Figures are medians, with the 95 % confidence interval of the median as ± where it is known. " +
 		"Figures of one run can be compared. A difference means something if it exceeds the ± of both; " +
 		"between two runs it does only if they were taken in turns on one quiet machine " +
-		"(`go tool benchstat`, p below 0.05, and it repeats). Below 5 % even that is as often the place of the code in memory.\n\n")
+		"(`go tool benchstat -ignore commit`, p below 0.05, and it repeats). Below 5 % even that is as often the place of the code in memory.\n\n")
 
 	versions := map[string]string{}
 	for module := range strings.FieldsSeq(m.config["modules"]) {
@@ -90,25 +94,42 @@ func (m *measurements) machine(w *strings.Builder) {
 		}
 	}
 	t.write(w)
-	w.WriteString("`easyflake-STRATEGY-CLOCK` is this project, at the commit that this page is in. " +
+	w.WriteString("`easyflake-STRATEGY-CLOCK` is this project. Each library is used as its documentation says, at its defaults but for the width of the sequence where that is said; " +
+		"`-pool` is google/uuid after `EnableRandPool`, which it has to be told. " +
 		"Three floors show what the hardware allows: `floor-counter` adds 1 to an atomic counter, " +
-		"`floor-clock` reads the system's clock and `floor-tsc` the processor's counter as a clock.\n\n")
+		"`floor-since` reads the system's monotonic clock by `time.Since`, which is all that the fastest of the libraries reads " +
+		"(`time.Now` reads two clocks), and `floor-tsc` reads the processor's counter as a clock. " +
+		"The coarse clock is below the floors of clocks, for it reads only what a goroutine has stored for it.\n\n")
 }
 
 // runs says how often each benchmark was run.
 func (m *measurements) runs() string {
-	least, most := 0, 0
-	for _, b := range m.list {
-		n := len(b.values["sec/op"])
-		if least == 0 || n < least {
-			least = n
+	return m.byName(func(b *benchmark) string {
+		if n := len(b.values["sec/op"]); n != 1 {
+			return strconv.Itoa(n)
 		}
-		most = max(most, n)
+		return "once"
+	})
+}
+
+// commits says which commit of this project was measured.
+func (m *measurements) commits() string {
+	return m.byName(func(b *benchmark) string { return cmp.Or(b.commit, "not recorded") })
+}
+
+// byName says what is the same for all benchmarks, or else for which ones it is what.
+func (m *measurements) byName(of func(*benchmark) string) string {
+	all := distinct(m.list, of)
+	if len(all) == 1 {
+		return all[0]
 	}
-	if least == most {
-		return strconv.Itoa(most)
+	var parts []string
+	for _, v := range all {
+		list := filter(m.list, func(b *benchmark) bool { return of(b) == v })
+		names := distinct(list, func(b *benchmark) string { return b.name })
+		parts = append(parts, v+" ("+strings.Join(names, ", ")+")")
 	}
-	return fmt.Sprintf("%d to %d", least, most)
+	return strings.Join(parts, "; ")
 }
 
 // singles writes the tables of one layout. Rows of two layouts never meet: those
@@ -132,8 +153,13 @@ func (m *measurements) singles(w *strings.Builder, layout, title, what string) {
 		t.add(m.single(list, impl, procs)...)
 	}
 	t.write(w)
+	one := false
 	for _, p := range procs {
-		m.ratios(w, list, p)
+		one = m.ratios(w, list, p) || one
+	}
+	if one {
+		w.WriteString("One row stands for all strategies: each of them reaches the ceiling of its layout, and so do some of the peers. " +
+			"The multiples are those of the layouts; the time of the code stands in the next part.\n\n")
 	}
 }
 
@@ -152,7 +178,7 @@ func (m *measurements) single(list []*benchmark, impl string, procs []int) []str
 			row[1] = b.layout
 		}
 		row = append(row, seconds(s.Center), s.PctRangeString(),
-			ratio(b, one(list, "floor-counter", p)), ratio(b, one(list, "floor-clock", p)))
+			ratio(b, one(list, "floor-counter", p)), ratio(b, one(list, "floor-since", p)))
 		if a, ok := b.summary("allocs/op"); ok {
 			allocs = fmt.Sprintf("%.0f", a.Center)
 		}
@@ -160,24 +186,39 @@ func (m *measurements) single(list []*benchmark, impl string, procs []int) []str
 	return append(row, allocs)
 }
 
-// ratios writes how this project's times compare with each peer's.
-func (m *measurements) ratios(w *strings.Builder, list []*benchmark, procs int) {
+// ratios writes how this project's times compare with each peer's, and says whether
+// one row stands for all strategies.
+func (m *measurements) ratios(w *strings.Builder, list []*benchmark, procs int) bool {
 	ours := filter(list, func(b *benchmark) bool { return b.procs == procs && b.ours() })
 	theirs := filter(list, func(b *benchmark) bool { return b.procs == procs && b.peer() })
 	if len(ours) == 0 || len(theirs) == 0 {
-		return
+		return false
 	}
 	fmt.Fprintf(w, "Time of this project's in multiples of each peer's, %s (below 1 is faster):\n\n", cpus(procs))
 	t := table{}
 	t.add(append([]string{""}, implsOf(theirs)...)...)
+	all := capped(ours)
+	if all {
+		ours = ours[:1]
+	}
 	for _, b := range ours {
 		row := []string{b.impl}
+		if all {
+			row[0] = "each strategy"
+		}
 		for _, p := range theirs {
 			row = append(row, ratio(b, p))
 		}
 		t.add(row...)
 	}
 	t.write(w)
+	return all
+}
+
+// capped says whether these all take as long as their one layout makes them wait.
+func capped(list []*benchmark) bool {
+	v := values(list, "sec/op")
+	return len(v) > 1 && list[0].layout == "own" && slices.Max(v) <= 1.05*slices.Min(v)
 }
 
 // ratio returns how many times as long b takes as base.

@@ -87,8 +87,8 @@ func (d *drawing) svg() ([]byte, error) {
 	return anyFont(b.Bytes()), nil
 }
 
-// drawBars draws single IDs as bars, and the floors as lines. Of this project's
-// clocks it has the default and the coarse one.
+// drawBars draws single IDs as bars, the floors above them, on as many processors each.
+// Of this project's clocks it has the default and the coarse one.
 func (m *measurements) drawBars(layout, what string) (*drawing, error) {
 	all := m.compared(layout)
 	if !slices.ContainsFunc(all, func(b *benchmark) bool { return b.layout == layout }) {
@@ -99,7 +99,7 @@ func (m *measurements) drawBars(layout, what string) (*drawing, error) {
 	b := &bars{label: write(8.5, text.XLeft, text.YCenter)}
 	var names []plot.Tick
 	impls := slices.DeleteFunc(byTime(all), func(impl string) bool {
-		return strings.HasPrefix(impl, "floor-") || strings.HasSuffix(impl, "-system") ||
+		return strings.HasSuffix(impl, "-system") ||
 			strings.HasSuffix(impl, "-monotonic") && one(all, strings.Replace(impl, "-monotonic", "-tsc", 1), procs[0]) != nil
 	})
 	least, most := math.Inf(1), 0.0
@@ -114,7 +114,7 @@ func (m *measurements) drawBars(layout, what string) (*drawing, error) {
 		b.rows = append(b.rows, row)
 	}
 	for i, impl := range impls {
-		names = append(names, plot.Tick{Value: b.middle(i), Label: impl + " "})
+		names = append(names, plot.Tick{Value: b.middle(i), Label: cmp.Or(floorName(impl), impl) + " "})
 	}
 	p.Add(b)
 	p.Y.Tick.Marker = plot.ConstantTicks(names)
@@ -122,26 +122,11 @@ func (m *measurements) drawBars(layout, what string) (*drawing, error) {
 	p.Y.Min, p.Y.Max = 0.4, float64(len(impls))+0.6
 
 	d := &drawing{plot: p, legend: legend{columns: 3}}
-	for j, n := range procs {
-		d.legend.add("this project, "+cpus(n), swatch{shade("easyflake-", j, len(procs))})
-		d.legend.add("others, "+cpus(n), swatch{shade("", j, len(procs))})
-	}
-	for _, f := range []struct {
-		impl, name string
-		dashes     []vg.Length
-	}{{"floor-counter", "a counter alone", []vg.Length{2, 2}}, {"floor-clock", "a clock alone", []vg.Length{6, 3}}} {
-		v, ok := one(all, f.impl, procs[len(procs)-1]).median("sec/op")
-		if !ok {
-			continue
+	// It fills its columns one after the other.
+	for _, of := range []struct{ name, impl string }{{"floors", "floor-"}, {"this project", "easyflake-"}, {"others", ""}} {
+		for j, n := range procs {
+			d.legend.add(of.name+", "+cpus(n), swatch{shade(of.impl, j, len(procs))})
 		}
-		least, most = min(least, v), max(most, v)
-		line, err := plotter.NewLine(plotter.XYs{{X: v, Y: p.Y.Min}, {X: v, Y: p.Y.Max}})
-		if err != nil {
-			return nil, err
-		}
-		line.LineStyle = draw.LineStyle{Color: ink(), Width: 1, Dashes: f.dashes}
-		p.Add(line)
-		d.legend.add(f.name+", "+cpus(procs[len(procs)-1]), line)
 	}
 	// Room for the values behind the bars.
 	p.X.Min, p.X.Max = least/2, most*3
@@ -150,11 +135,23 @@ func (m *measurements) drawBars(layout, what string) (*drawing, error) {
 	return d, nil
 }
 
+// floorName says what a floor is, or nothing of what is none.
+func floorName(impl string) string {
+	return map[string]string{
+		"floor-counter": "only a counter",
+		"floor-since":   "only time.Since",
+		"floor-tsc":     "only the TSC",
+	}[impl]
+}
+
 // shade returns the fill of the j-th of n bars: the more processors, the lighter.
 func shade(impl string, j, n int) color.Color {
 	dark, light := [3]float64{0xc4, 0x56, 0x00}, [3]float64{0xf3, 0xa8, 0x63}
-	if strings.HasPrefix(impl, "easyflake-") {
+	switch {
+	case strings.HasPrefix(impl, "easyflake-"):
 		dark, light = [3]float64{0x00, 0x59, 0x9c}, [3]float64{0x6c, 0xb6, 0xf0}
+	case strings.HasPrefix(impl, "floor-"):
+		dark, light = [3]float64{0x59, 0x63, 0x6e}, [3]float64{0xaf, 0xb8, 0xc1}
 	}
 	part := 0.0
 	if n > 1 {

@@ -17,6 +17,7 @@ import (
 type measurements struct {
 	list   []*benchmark
 	config map[string]string // of the machine, as the output says it
+	from   map[string]string // which file said it
 
 	keys   *benchproc.Projection // what tells one benchmark from another
 	fields map[string]*benchproc.Field
@@ -31,6 +32,7 @@ func newMeasurements() (*measurements, error) {
 	}
 	m := &measurements{
 		config: map[string]string{},
+		from:   map[string]string{},
 		keys:   keys,
 		fields: map[string]*benchproc.Field{},
 		byKey:  map[benchproc.Key]*benchmark{},
@@ -48,7 +50,40 @@ type benchmark struct {
 	procs, goroutines, sequence int
 	store, via, op              string // of a pool
 	leases                      int
+	commit                      string               // that was measured, empty if it was not recorded
 	values                      map[string][]float64 // by unit, as benchfmt tidies it
+}
+
+// mixedError says that what was read is not of one machine and one version of Go, or
+// that one benchmark was run of two commits.
+type mixedError struct {
+	key        string // of the configuration
+	was, is    string
+	file, here string // the files that say so
+}
+
+// Error implements error.
+func (e *mixedError) Error() string {
+	return fmt.Sprintf("%s: %s is %q, and in %s it is %q: figures of both in one table would say nothing; measure again, all of it in the same place, and report that",
+		e.here, e.key, e.is, e.file, e.was)
+}
+
+// same returns what has to be the same in all that is read.
+func same() []string { return []string{"cpu", "cpus", "goos", "goarch", "go"} }
+
+// configure takes over the configuration that a result was printed with. What one
+// output does not say cannot contradict another.
+func (m *measurements) configure(config []benchfmt.Config, name string) error {
+	for _, c := range config {
+		value := string(c.Value)
+		if was := m.config[c.Key]; was != "" && was != value && slices.Contains(same(), c.Key) {
+			return &mixedError{c.Key, was, value, m.from[c.Key], name}
+		}
+		if value != "" {
+			m.config[c.Key], m.from[c.Key] = value, name
+		}
+	}
+	return nil
 }
 
 // read adds what the output of go test has, which is named for errors.
@@ -68,8 +103,8 @@ func (m *measurements) read(r io.Reader, name string) error {
 		case *benchfmt.SyntaxError:
 			return fmt.Errorf("no benchmark output of go test: %w", record)
 		case *benchfmt.Result:
-			for _, c := range record.Config {
-				m.config[c.Key] = string(c.Value)
+			if err := m.configure(record.Config, name); err != nil {
+				return err
 			}
 			key := m.keys.Project(record)
 			b := m.byKey[key]
@@ -77,6 +112,12 @@ func (m *measurements) read(r io.Reader, name string) error {
 				b = m.newBenchmark(key)
 				m.byKey[key] = b
 				m.list = append(m.list, b)
+			}
+			if c := record.GetConfig("commit"); c != "" {
+				if b.commit != "" && b.commit != c {
+					return &mixedError{"the commit of Benchmark" + string(record.Name), b.commit, c, "an earlier run", name}
+				}
+				b.commit = c
 			}
 			for _, v := range record.Values {
 				b.values[v.Unit] = append(b.values[v.Unit], v.Value)
@@ -186,11 +227,16 @@ func one(list []*benchmark, impl string, procs int) *benchmark {
 
 // fastest returns the benchmark that fits with the least time, or nil.
 func fastest(list []*benchmark, fits func(*benchmark) bool) *benchmark {
+	return least(list, "sec/op", fits)
+}
+
+// least returns the benchmark that fits with the least of a unit, or nil.
+func least(list []*benchmark, unit string, fits func(*benchmark) bool) *benchmark {
 	var best *benchmark
-	least := 0.0
+	so := 0.0
 	for _, b := range list {
-		if v, ok := b.median("sec/op"); ok && fits(b) && (best == nil || v < least) {
-			best, least = b, v
+		if v, ok := b.median(unit); ok && fits(b) && (best == nil || v < so) {
+			best, so = b, v
 		}
 	}
 	return best
