@@ -14,12 +14,13 @@ import (
 // machine is a place where clients run, one after the other, and its clock.
 type machine struct {
 	*world
-	slot  int
-	wall  wallClock
-	back  int // how often its clock was set back
-	cur   *client
-	fresh uint64 // IDs made since healing began
-	why   error  // that the last client did not start, or was last refused
+	slot   int
+	wall   wallClock
+	back   int // how often its clock was set back
+	cur    *client
+	fresh  uint64 // IDs made since healing began
+	before int64  // the last tick reserved until then
+	why    error  // that the last client did not start, or was last refused
 
 	byHand bool  // it has a node of its own, and no pool
 	node   int64 // that one
