@@ -58,9 +58,9 @@ func WithUser(name, password string) Option {
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // WithAttemptTimeout bounds how long one member of etcd is waited for before the
-// next one is asked, 1 second by default: one that hangs must not take much of the
-// time that a renewal has. An etcd that takes longer is asked again and again, and what
-// came of the first attempt counts.
+// next one is asked, 1 second by default, and a quarter and a half of that for the
+// first two: one that hangs must not take much of the time that a renewal has. An etcd
+// that takes longer is asked again and again, and what came of the first attempt counts.
 func WithAttemptTimeout(d time.Duration) Option { return func(o *options) { o.attempt = d } }
 
 // WithClock sets the clock that the store tells the time by, [clock.System] by
