@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/easyflake/easyflake/layout"
+	"github.com/easyflake/easyflake/pool/internal/redacted"
 )
 
 const (
@@ -44,31 +45,7 @@ func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout =
 // Redacted returns a URL as it may be shown to anybody: without the password and
 // without the parameters, of which some are secret too, but the schema. It need not be
 // a valid one.
-func Redacted(address string) string {
-	scheme, rest, found := strings.Cut(address, "://")
-	if !found {
-		return "postgres:"
-	}
-	// A password may have any character in it, if somebody forgot to escape them: what
-	// follows the last @ is none of it.
-	user := ""
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		if strings.Contains(rest[:at], "?") { // it may be in a parameter's password
-			return scheme + ":"
-		}
-		user, _, _ = strings.Cut(rest[:at], ":")
-		user, rest = user+"@", rest[at+1:]
-	}
-	rest, _, _ = strings.Cut(rest, "#")
-	rest, parameters, _ := strings.Cut(rest, "?")
-	schema := ""
-	for parameter := range strings.SplitSeq(parameters, "&") {
-		if strings.HasPrefix(parameter, schemaParameter+"=") {
-			schema = "?" + parameter
-		}
-	}
-	return scheme + "://" + user + rest + schema
-}
+func Redacted(address string) string { return redacted.URL(address, "postgres", schemaParameter) }
 
 // Valid says what is wrong with a URL, as far as that can be told without connecting.
 func Valid(address string) error {
