@@ -172,10 +172,10 @@ func TestCrash(t *testing.T) {
 	s := open(t, p.Schema())
 	namespace, err := s.Write(t.Context(), pool.Write{Namespace: name, OfNamespace: true})
 	require.NoError(t, err)
-	const writers, rounds, each = 8, 3, 200
+	const writers, rounds, each = 8, 3, 25
 	acknowledged := make([]int, writers) // each its writer's
 	for range rounds {
-		var written atomic.Int64
+		var through atomic.Int64 // how many have written so often
 		enough := make(chan struct{})
 		var all sync.WaitGroup
 		for node := range int64(writers) {
@@ -189,7 +189,8 @@ func TestCrash(t *testing.T) {
 				if len(nodes) > 0 {
 					revision = nodes[0].Revision
 				}
-				for count := acknowledged[node] + 1; ; count++ {
+				first := acknowledged[node] + 1
+				for count := first; ; count++ {
 					revision, err = s.Write(t.Context(), pool.Write{
 						Namespace: name, NamespaceRevision: namespace, Node: node, NodeRevision: revision,
 						Value: []byte(strconv.Itoa(count)),
@@ -199,7 +200,7 @@ func TestCrash(t *testing.T) {
 						return
 					}
 					acknowledged[node] = count
-					if written.Add(1) == each {
+					if count-first == each-1 && through.Add(1) == writers {
 						close(enough)
 					}
 				}
