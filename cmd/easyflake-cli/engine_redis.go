@@ -23,9 +23,9 @@ func redisEngine() engine {
 				}
 			}
 			// An error's text may have a part of the password in it.
-			return &redisstore.Error{Kind: redisstore.ErrAddress, Text: redactedRedis(url) + " is no URL of a Redis server: it must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS; write characters of a password that mean something in a URL as %XX"}
+			return &redisstore.Error{Kind: redisstore.ErrAddress, Text: redisstore.Redacted(url) + " is no URL of a Redis server: it must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS; write characters of a password that mean something in a URL as %XX"}
 		},
-		redacted: redactedRedis,
+		redacted: redisstore.Redacted,
 		open: func(ctx context.Context, url string, how engineHow) (pool.Store, error) {
 			opts := []redisstore.Option{redisstore.WithLogger(how.log)}
 			if how.fresh {
@@ -41,28 +41,6 @@ func redisEngine() engine {
 			redisstore.ErrUnsupported, redisstore.ErrForeign, redisstore.ErrNewer,
 		},
 	}
-}
-
-// redactedRedis returns a URL without its password and options, among which can be
-// another one.
-func redactedRedis(url string) string {
-	scheme, rest, _ := strings.Cut(url, "://")
-	if scheme != "redis" && scheme != "rediss" { // whatever that is, it may have the password in it
-		return "redis:"
-	}
-	user := ""
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		if strings.Contains(rest[:at], "?") { // it may be in an option's password
-			return scheme + ":"
-		}
-		user, _, _ = strings.Cut(rest[:at], ":")
-		if user != "" {
-			user += "@"
-		}
-		rest = rest[at+1:]
-	}
-	rest, _, _ = strings.Cut(rest, "?")
-	return scheme + "://" + user + rest
 }
 
 // silenceRedis keeps go-redis from writing to stderr on its own: what goes wrong comes

@@ -12,17 +12,34 @@ import (
 
 	"github.com/easyflake/easyflake/layout"
 	"github.com/easyflake/easyflake/pool"
+	"github.com/easyflake/easyflake/pool/etcdstore/etcdtest"
 	"github.com/easyflake/easyflake/pool/grpcpool"
 	"github.com/easyflake/easyflake/pool/pgstore"
 	"github.com/easyflake/easyflake/pool/pgstore/pgtest"
 )
 
-// Two servers on one database serve the same leases: what one has granted the other
-// renews, and no node twice. Their log does not show the password.
+// Their log does not show the password.
 func TestTwoServersOnPostgres(t *testing.T) {
 	const secret = "S3cr3t"
 	address := pgtest.Schema(t, pgtest.Server(t))
 	address = strings.Replace(address, "postgres@", "postgres:"+secret+"@", 1) // trust takes any
+	for _, text := range twoServers(t, address) {
+		assert.Contains(t, text, pgstore.Redacted(address))
+		assert.NotContains(t, text, secret)
+	}
+}
+
+func TestTwoServersOnEtcd(t *testing.T) {
+	address := "etcd://" + etcdtest.Start(t, 1, "--unsafe-no-fsync").Endpoints()[0] + "/ids"
+	for _, text := range twoServers(t, address) {
+		assert.Contains(t, text, address)
+	}
+}
+
+// twoServers sees that two servers on one engine serve the same leases: what one has
+// granted the other renews, and no node twice. It returns what they have said.
+func twoServers(t *testing.T, address string) (said []string) {
+	t.Helper()
 	l, err := layout.New(layout.Config{Epoch: layout.Default().Epoch(), Unit: layout.Default().Unit(), NodeBits: 4, SequenceBits: 8})
 	require.NoError(t, err)
 	var servers []*served
@@ -55,7 +72,7 @@ func TestTwoServersOnPostgres(t *testing.T) {
 	}
 	for _, s := range servers {
 		s.end(t)
-		assert.Contains(t, s.text.String(), pgstore.Redacted(address))
-		assert.NotContains(t, s.text.String(), secret)
+		said = append(said, s.text.String())
 	}
+	return said
 }

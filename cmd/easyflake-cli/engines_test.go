@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/easyflake/easyflake/pool/etcdstore/etcdtest"
 	"github.com/easyflake/easyflake/pool/pgstore"
 	"github.com/easyflake/easyflake/pool/pgstore/pgtest"
 )
@@ -47,6 +48,31 @@ func TestPostgres(t *testing.T) {
 	// A database put back from a backup is told so once.
 	_, text = runs(t, statusOK, "namespace", "list", "--restored", "--pool", address)
 	assert.Contains(t, text, shown+" may have lost records")
+	_, text = runs(t, statusFailed, "next", "--pool", address)
+	assert.Contains(t, text, "no window can begin yet")
+}
+
+// With etcd there is nothing to prepare, and each prefix is a store of its own.
+func TestEtcd(t *testing.T) {
+	cluster := "etcd://" + etcdtest.Start(t, 1, "--unsafe-no-fsync").Endpoints()[0]
+	address := cluster + "/ids"
+	_, text := runs(t, statusFailed, "next", "--pool", address)
+	assert.Contains(t, text, "easyflake-cli namespace create NAME --layout LAYOUT --pool "+address)
+	_, text = runs(t, statusUsage, "store", "init", address, "x")
+	assert.Contains(t, text, "unexpected argument")
+
+	out, _ := runs(t, statusOK, "namespace", "create", "orders", "--pool", address)
+	assert.Contains(t, out, "created namespace orders in "+address)
+	out, _ = runs(t, statusOK, "next", "-n", "3", "--pool", address)
+	assert.Len(t, lines(out), 3)
+	out, _ = runs(t, statusOK, "lease", "list", "--pool", address)
+	assert.Contains(t, out, "free")
+	_, text = runs(t, statusFailed, "next", "--pool", cluster)
+	assert.Contains(t, text, "easyflake-cli namespace create")
+
+	// A snapshot that was put back is told so once.
+	_, text = runs(t, statusOK, "namespace", "list", "--restored", "--pool", address)
+	assert.Contains(t, text, address+" may have lost records")
 	_, text = runs(t, statusFailed, "next", "--pool", address)
 	assert.Contains(t, text, "no window can begin yet")
 }

@@ -3,6 +3,7 @@ package etcdstore
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/easyflake/easyflake/layout"
 	"github.com/easyflake/easyflake/pool"
+	"github.com/easyflake/easyflake/pool/etcdstore/etcdtest"
+	"github.com/easyflake/easyflake/pool/grpcpool/certs/certstest"
 )
 
 // Who may not get in, or not write, hears what to do.
@@ -111,6 +114,51 @@ func TestUnreachable(t *testing.T) {
 	cancel()
 	_, err = Open(ctx, []string{gone.Addr().String()})
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// What a URL says of certificates is what a connection is made with, either way.
+func TestTLS(t *testing.T) {
+	ca := certstest.NewCA(t, "ca")
+	server := certstest.Write(t, t.TempDir(), ca.Server(t), ca)
+	client := certstest.Write(t, t.TempDir(), ca.Client(t, "pool"), ca)
+	foreign := certstest.Write(t, t.TempDir(), certstest.NewCA(t, "foreign").Client(t, "pool"), certstest.NewCA(t, "foreign"))
+	named := certstest.Write(t, t.TempDir(), ca.Server(t, certstest.DNS("etcd.example.com"), func(c *x509.Certificate) { c.IPAddresses = nil }), ca)
+	start := func(as certstest.Paths) string {
+		c := etcdtest.Start(t, 1, quick, "--cert-file", as.Cert, "--key-file", as.Key, "--trusted-ca-file", as.CA, "--client-cert-auth")
+		return c.SecureEndpoints()[0]
+	}
+	one, other := start(server), start(named)
+	identity := "&cert=" + client.Cert + "&key=" + client.Key
+	for what, c := range map[string]struct {
+		url   string
+		works bool
+	}{
+		"as it should be":        {"etcds://" + one + "?ca=" + client.CA + identity, true},
+		"by its files alone":     {"etcd://" + one + "?ca=" + client.CA + identity, true},
+		"without encryption":     {"etcd://" + one, false},
+		"no authority":           {"etcds://" + one + "?tls=true" + identity, false},
+		"another authority":      {"etcds://" + one + "?ca=" + foreign.CA + identity, false},
+		"no certificate":         {"etcds://" + one + "?ca=" + client.CA, false},
+		"another's certificate":  {"etcds://" + one + "?ca=" + client.CA + "&cert=" + foreign.Cert + "&key=" + foreign.Key, false},
+		"another name":           {"etcds://" + other + "?ca=" + client.CA + identity, false},
+		"another name, and said": {"etcds://" + other + "?ca=" + client.CA + identity + "&server-name=etcd.example.com", true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			if !c.works {
+				_, err := OpenURL(t.Context(), c.url, WithTimeout(300*time.Millisecond), WithAttemptTimeout(200*time.Millisecond))
+				require.ErrorIs(t, err, ErrUnreachable)
+				return
+			}
+			store, err := OpenURL(t.Context(), c.url)
+			require.NoError(t, err)
+			defer store.Close()
+			revision, err := store.Write(t.Context(), pool.Write{Namespace: what, OfNamespace: true, Value: []byte("x")})
+			require.NoError(t, err)
+			r, err := store.Namespace(t.Context(), what)
+			require.NoError(t, err)
+			assert.Equal(t, revision, r.Revision)
+		})
+	}
 }
 
 func TestBadOptions(t *testing.T) {

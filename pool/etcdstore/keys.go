@@ -1,6 +1,7 @@
 package etcdstore
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"net/url"
@@ -20,12 +21,7 @@ func (k keys) nodes(name string) string { return k.prefix + "nodes/" + url.PathE
 
 // node flips the sign bit, so that -1 comes before 0.
 func (k keys) node(name string, node int64) string {
-	var b [8]byte
-	n := uint64(node) ^ 1<<63
-	for i := range b {
-		b[i] = byte(n >> (56 - 8*i))
-	}
-	return k.nodes(name) + hex.EncodeToString(b[:])
+	return k.nodes(name) + hex.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(node)^1<<63))
 }
 
 // name reads what namespace has made. Only that: two keys of one name would be two
@@ -46,11 +42,7 @@ func (k keys) number(name, key string) (int64, error) {
 	if !ok || err != nil || len(b) != 8 {
 		return 0, errForeignKey
 	}
-	var n uint64
-	for _, c := range b {
-		n = n<<8 | uint64(c)
-	}
-	node := int64(n ^ 1<<63)
+	node := int64(binary.BigEndian.Uint64(b) ^ 1<<63)
 	if k.node(name, node) != key { // capital letters
 		return 0, errForeignKey
 	}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/easyflake/easyflake/clock"
 	"github.com/easyflake/easyflake/layout"
@@ -58,9 +59,9 @@ func WithUser(name, password string) Option {
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
 
 // WithAttemptTimeout bounds how long one member of etcd is waited for before the
-// next one is asked, 1 second by default: one that hangs must not take much of the
-// time that a renewal has. An etcd that takes longer is asked again and again, and what
-// came of the first attempt counts.
+// next one is asked, 1 second by default, and a quarter and a half of that for the
+// first two: one that hangs must not take much of the time that a renewal has. An etcd
+// that takes longer is asked again and again, and what came of the first attempt counts.
 func WithAttemptTimeout(d time.Duration) Option { return func(o *options) { o.attempt = d } }
 
 // WithClock sets the clock that the store tells the time by, [clock.System] by
@@ -140,6 +141,14 @@ func Open(ctx context.Context, endpoints []string, opts ...Option) (*Store, erro
 func (o *options) connect(ctx, life context.Context, members []string) (*clientv3.Client, error) {
 	life, end := context.WithCancel(life)
 	stop := context.AfterFunc(ctx, end)
+	dial := append([]grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		// The default waits for up to two minutes for a member that was down.
+		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
+		MinConnectTimeout: 5 * time.Second,
+	})}, o.dial...)
+	if o.tls != nil && o.tls.ServerName != "" {
+		dial = append(dial, grpc.WithTransportCredentials(&named{credentials.NewTLS(o.tls), o.tls.ServerName}))
+	}
 	client, err := clientv3.New(clientv3.Config{
 		Context:     life,
 		Endpoints:   members,
@@ -154,11 +163,7 @@ func (o *options) connect(ctx, life context.Context, members []string) (*clientv
 		DialKeepAliveTimeout: 3 * time.Second,
 		// Attempts are made here: which ones failed decides what is known of a write.
 		MaxUnaryRetries: 1,
-		DialOptions: append([]grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			// The default waits for up to two minutes for a member that was down.
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
-			MinConnectTimeout: 5 * time.Second,
-		})}, o.dial...),
+		DialOptions:     dial,
 	})
 	if err == nil && !stop() {
 		_ = client.Close()
@@ -172,6 +177,24 @@ func (o *options) connect(ctx, life context.Context, members []string) (*clientv
 		return nil, err //nolint:wrapcheck // call does
 	}
 	return client, nil
+}
+
+// named is TLS to members that all have one name in their certificates. etcd's client
+// tells gRPC each one's address as its name, which comes before that of a [tls.Config].
+type named struct {
+	credentials.TransportCredentials
+
+	name string
+}
+
+// ClientHandshake implements [credentials.TransportCredentials].
+func (c *named) ClientHandshake(ctx context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return c.TransportCredentials.ClientHandshake(ctx, c.name, conn) //nolint:wrapcheck // gRPC reads it
+}
+
+// Clone implements [credentials.TransportCredentials].
+func (c *named) Clone() credentials.TransportCredentials {
+	return &named{c.TransportCredentials.Clone(), c.name}
 }
 
 func parseEndpoints(all []string) ([]string, error) {

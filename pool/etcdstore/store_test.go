@@ -30,6 +30,7 @@ func TestEtcd(t *testing.T) {
 	t.Run("Compacted", s.compacted)
 	t.Run("OneRoundTrip", s.oneRoundTrip)
 	t.Run("Outcomes", s.outcomes)
+	t.Run("Patience", s.patience)
 	t.Run("GivenUp", s.givenUp)
 	t.Run("Closed", s.closed)
 	t.Run("Client", s.ofClient)
@@ -299,6 +300,24 @@ func again(t *testing.T, s *Store, w pool.Write) {
 	t.Helper()
 	_, err := s.Write(t.Context(), w)
 	require.NoError(t, err)
+}
+
+// A member that hangs takes a part of the time only that an etcd which is slow has.
+func (s *scenery) patience(t *testing.T) {
+	const quarter = 15 * time.Minute
+	var waited []time.Duration
+	store := s.open(t, WithAttemptTimeout(4*quarter), WithTimeout(100*quarter),
+		through(func(ctx context.Context, method string, send func(context.Context) error) error {
+			if until, _ := ctx.Deadline(); method == txn {
+				waited = append(waited, time.Until(until).Round(quarter))
+				if len(waited) < 6 {
+					return context.DeadlineExceeded
+				}
+			}
+			return send(ctx)
+		}))
+	create(t, store)
+	assert.Equal(t, []time.Duration{quarter, 2 * quarter, 4 * quarter, quarter, 2 * quarter, 4 * quarter}, waited)
 }
 
 // Whoever gives up, or waits in vain, hears that the outcome is open, not that there

@@ -37,16 +37,16 @@ func cancelWait(t *testing.T, server, application string, done <-chan error) boo
 // A write that is committed, and that no standby has, is never acknowledged: also where
 // the server is set not to send its warning.
 func TestNoStandbyHasIt(t *testing.T) {
-	p := newInstance(t)
-	pgtest.Exec(t, p.address(), "CREATE ROLE quiet SUPERUSER LOGIN")
-	pgtest.Exec(t, p.address(), "ALTER ROLE quiet SET client_min_messages = error")
+	p := pgtest.New(t)
+	pgtest.Exec(t, p.Address(), "CREATE ROLE quiet SUPERUSER LOGIN")
+	pgtest.Exec(t, p.Address(), "ALTER ROLE quiet SET client_min_messages = error")
 	addresses := map[string]string{
-		"default": p.schema(t),
-		"url":     pgtest.With(p.schema(t), "client_min_messages=error"),
-		"role":    strings.Replace(p.schema(t), "postgres@", "quiet@", 1),
+		"default": p.Schema(),
+		"url":     pgtest.With(p.Schema(), "client_min_messages=error"),
+		"role":    strings.Replace(p.Schema(), "postgres@", "quiet@", 1),
 	}
-	p.crash(t)
-	p.start(t, "synchronous_standby_names=nobody")
+	p.Crash()
+	p.Start("synchronous_standby_names=nobody")
 	for set, address := range addresses {
 		t.Run(set, func(t *testing.T) {
 			s, err := pgstore.Open(t.Context(), pgtest.With(address, "application_name="+set), pgstore.WithTimeout(time.Minute))
@@ -61,7 +61,7 @@ func TestNoStandbyHasIt(t *testing.T) {
 					revision, err = s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: revision, OfNamespace: true, Value: []byte("x")})
 					done <- err
 				}()
-				waits = cancelWait(t, p.address(), set, done)
+				waits = cancelWait(t, p.Address(), set, done)
 				err = <-done
 				require.Equal(t, waits, err != nil, "%v", err)
 			}
@@ -103,9 +103,9 @@ func TestWarnings(t *testing.T) {
 // Where all connections of a server are taken, the error says so, and not to look for
 // the server.
 func TestTooManyConnections(t *testing.T) {
-	p := newInstance(t)
-	address := p.schema(t)
-	pgtest.Exec(t, p.address(), "CREATE ROLE few LOGIN CONNECTION LIMIT 0")
+	p := pgtest.New(t)
+	address := p.Schema()
+	pgtest.Exec(t, p.Address(), "CREATE ROLE few LOGIN CONNECTION LIMIT 0")
 	_, err := pgstore.Open(t.Context(), strings.Replace(address, "postgres@", "few@", 1))
 	require.ErrorIs(t, err, pgstore.ErrConnections)
 	require.NotErrorIs(t, err, pgstore.ErrUnreachable)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/easyflake/easyflake/layout"
+	"github.com/easyflake/easyflake/pool/internal/redacted"
 )
 
 const (
@@ -45,29 +46,7 @@ func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout =
 // without the parameters, of which some are secret too, but the schema. It need not be
 // a valid one.
 func Redacted(address string) string {
-	scheme, rest, _ := strings.Cut(address, "://")
-	if scheme != "postgres" && scheme != "postgresql" { // whatever that is, it may have the password in it
-		return "postgres:"
-	}
-	// A password may have any character in it, if somebody forgot to escape them: what
-	// follows the last @ is none of it.
-	user := ""
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		if strings.Contains(rest[:at], "?") { // it may be in a parameter's password
-			return scheme + ":"
-		}
-		user, _, _ = strings.Cut(rest[:at], ":")
-		user, rest = user+"@", rest[at+1:]
-	}
-	rest, _, _ = strings.Cut(rest, "#")
-	rest, parameters, _ := strings.Cut(rest, "?")
-	schema := ""
-	for parameter := range strings.SplitSeq(parameters, "&") {
-		if strings.HasPrefix(parameter, schemaParameter+"=") {
-			schema = "?" + parameter
-		}
-	}
-	return scheme + "://" + user + rest + schema
+	return redacted.URL(address, schemaParameter, "postgres", "postgresql")
 }
 
 // Valid says what is wrong with a URL, as far as that can be told without connecting.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/easyflake/easyflake/layout"
 	"github.com/easyflake/easyflake/pool"
+	"github.com/easyflake/easyflake/pool/redisstore/redistest"
 )
 
 // leases acquires some nodes.
@@ -56,16 +57,16 @@ func stored(t *testing.T, s *Store) (nodes []int64) {
 // A server that keeps its data loses nothing when it is killed, but whoever uses it
 // cannot know that: nothing is granted before the leases that may be lost are over.
 func TestRestartWithAOF(t *testing.T) {
-	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	log := new(said)
-	s := open(t, srv.url(), WithFresh(), log.option())
+	s := open(t, srv.URL(), WithFresh(), log.option())
 	p := newPool(t, s)
 	granted := leases(t, p, 50)
 	before := stored(t, s)
 	require.Len(t, before, 50)
 	assert.Empty(t, log.String())
 
-	srv.restart()
+	srv.Restart()
 	held(t, p, granted)
 	assert.Equal(t, before, stored(t, s))
 	assert.Empty(t, s.Doubtful())
@@ -78,7 +79,7 @@ func TestRestartWithAOF(t *testing.T) {
 	require.ErrorIs(t, err, pool.ErrLeaseLost)
 
 	// It is over once, for all.
-	again := open(t, srv.url(), WithFresh())
+	again := open(t, srv.URL(), WithFresh())
 	assert.Empty(t, again.Doubtful())
 	held(t, newPool(t, again), granted)
 }
@@ -86,15 +87,15 @@ func TestRestartWithAOF(t *testing.T) {
 // A server that keeps nothing comes back empty. Whoever still uses it is refused, and a
 // namespace created anew begins no window before a horizon from then.
 func TestRestartWithoutAOF(t *testing.T) {
-	srv := startServer(t)
+	srv := redistest.Start(t)
 	log := new(said)
-	s := open(t, srv.url(), WithFresh(), log.option())
+	s := open(t, srv.URL(), WithFresh(), log.option())
 	assert.Contains(t, log.String(), "keeps no append-only file")
 	assert.Contains(t, log.String(), "appendfsync always")
 	p := newPool(t, s)
 	granted := leases(t, p, 5)
 
-	srv.restart()
+	srv.Restart()
 	_, err := p.Acquire(t.Context(), name, layout.Default(), pool.NewToken())
 	var unknown *pool.UnknownNamespaceError
 	require.ErrorAs(t, err, &unknown)
@@ -103,15 +104,15 @@ func TestRestartWithoutAOF(t *testing.T) {
 	assert.Contains(t, log.String(), "all records are gone")
 
 	// Who opens it as fresh all the same gets what was asked for; nobody else.
-	held(t, newPool(t, open(t, srv.url())), granted)
+	held(t, newPool(t, open(t, srv.URL())), granted)
 }
 
 // So it is where nobody was there to see it.
 func TestEmptyIsDoubtful(t *testing.T) {
-	srv := startServer(t)
+	srv := redistest.Start(t)
 	for _, first := range []string{"settled", "created"} {
-		require.NoError(t, client(t, srv.url()).FlushAll(t.Context()).Err())
-		s := open(t, srv.url())
+		require.NoError(t, client(t, srv.URL()).FlushAll(t.Context()).Err())
+		s := open(t, srv.URL())
 		require.Contains(t, s.Doubtful(), "it is empty")
 		if first == "settled" {
 			require.NoError(t, s.Settle(t.Context(), nil))
@@ -120,32 +121,32 @@ func TestEmptyIsDoubtful(t *testing.T) {
 		held(t, newPool(t, s), nil)
 		assert.Empty(t, s.Doubtful())
 	}
-	s := open(t, srv.url(), WithFresh(), WithPrefix("another:"))
+	s := open(t, srv.URL(), WithFresh(), WithPrefix("another:"))
 	assert.Empty(t, s.Doubtful())
 	leases(t, newPool(t, s), 1)
 }
 
 // Records that are gone without a restart are noticed by the store's own.
 func TestFlushed(t *testing.T) {
-	srv := startServer(t)
-	s := open(t, srv.url(), WithFresh())
+	srv := redistest.Start(t)
+	s := open(t, srv.URL(), WithFresh())
 	granted := leases(t, newPool(t, s), 5)
-	require.NoError(t, client(t, srv.url()).FlushAll(t.Context()).Err())
+	require.NoError(t, client(t, srv.URL()).FlushAll(t.Context()).Err())
 	_, err := s.Now(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "all records are gone", s.Doubtful())
 	held(t, newPool(t, s), granted)
 
-	require.NoError(t, client(t, srv.url()).Del(t.Context(), s.keys.store).Err())
-	held(t, newPool(t, open(t, srv.url(), WithFresh())), granted)
+	require.NoError(t, client(t, srv.URL()).Del(t.Context(), s.keys.store).Err())
+	held(t, newPool(t, open(t, srv.URL(), WithFresh())), granted)
 }
 
 // A server that is killed in the middle of writes may forget what it acknowledged. What
 // was granted is over before another window begins, lost or not.
 func TestKilledAmongWrites(t *testing.T) {
-	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "everysec")
+	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "everysec")
 	log := new(said)
-	s := open(t, srv.url(), WithFresh(), log.option())
+	s := open(t, srv.URL(), WithFresh(), log.option())
 	assert.Contains(t, log.String(), "appendfsync=everysec")
 	p := newPool(t, s)
 	var mu sync.Mutex
@@ -168,9 +169,9 @@ func TestKilledAmongWrites(t *testing.T) {
 		})
 	}
 	<-enough
-	srv.kill()
+	srv.Kill()
 	all.Wait()
-	require.NoError(t, srv.try())
+	require.NoError(t, srv.Try())
 	// The client dials again once a second.
 	require.Eventually(t, func() bool { _, err := s.Now(t.Context()); return err == nil }, waitFor, tick)
 	held(t, p, granted)
@@ -180,16 +181,16 @@ func TestKilledAmongWrites(t *testing.T) {
 // Several who find the store doubtful settle it all at once, and none grants anything
 // before the floor that it has seen, whoever was first.
 func TestSettledBySeveral(t *testing.T) {
-	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	const servers = 6
 	var stores []*Store
 	var pools []*pool.Local
 	for range servers {
-		s := open(t, srv.url(), WithFresh())
+		s := open(t, srv.URL(), WithFresh())
 		stores, pools = append(stores, s), append(pools, newPool(t, s))
 	}
 	for range 3 {
-		srv.restart()
+		srv.Restart()
 		var all sync.WaitGroup
 		for i := range 4 * servers {
 			all.Go(func() {
@@ -207,7 +208,7 @@ func TestSettledBySeveral(t *testing.T) {
 		for _, p := range pools {
 			held(t, p, nil)
 		}
-		s := open(t, srv.url())
+		s := open(t, srv.URL())
 		assert.Empty(t, s.Doubtful())
 		assert.Empty(t, stored(t, s))
 	}
@@ -216,15 +217,15 @@ func TestSettledBySeveral(t *testing.T) {
 // Who has raised the floors at one server does not trust its successor, which may have
 // lost them again.
 func TestRestartedWhileSettled(t *testing.T) {
-	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
-	s := open(t, srv.url())
+	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := open(t, srv.URL())
 	old, err := s.look(t.Context())
 	require.NoError(t, err)
-	srv.restart()
+	srv.Restart()
 	trusted, err := s.trust(t.Context(), old, false)
 	require.NoError(t, err)
 	assert.False(t, trusted)
-	assert.NotEmpty(t, open(t, srv.url()).Doubtful())
+	assert.NotEmpty(t, open(t, srv.URL()).Doubtful())
 
 	// With fresh, nobody overrides what another one has noted meanwhile.
 	now, err := s.look(t.Context())
@@ -240,13 +241,13 @@ func TestRestartedWhileSettled(t *testing.T) {
 // While a store is doubtful, a write of a node is refused, whoever wants to make it, and
 // reads go on; if it cannot be settled, the error says so.
 func TestDoubtfulRefuses(t *testing.T) {
-	srv := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
-	s := open(t, srv.url(), WithFresh())
+	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := open(t, srv.URL(), WithFresh())
 	namespace := create(t, s) // whose record no pool can read
 	w := pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("x")}
 	revision, err := s.Write(t.Context(), w)
 	require.NoError(t, err)
-	srv.restart()
+	srv.Restart()
 	w.NodeRevision = revision
 	for range 3 {
 		_, err = s.Write(t.Context(), w)
@@ -263,11 +264,11 @@ func TestDoubtfulRefuses(t *testing.T) {
 
 // follow makes a server the replica of another one, and waits until it has what there
 // is, but for what pings its master sends.
-func follow(t *testing.T, replica, master *server) {
+func follow(t *testing.T, replica, master *redistest.Server) {
 	t.Helper()
-	c := client(t, replica.url())
-	require.NoError(t, c.ReplicaOf(t.Context(), "127.0.0.1", master.portText()).Err())
-	n := client(t, master.url()).DBSize(t.Context()).Val()
+	c := client(t, replica.URL())
+	require.NoError(t, c.ReplicaOf(t.Context(), "127.0.0.1", master.PortText()).Err())
+	n := client(t, master.URL()).DBSize(t.Context()).Val()
 	require.Eventually(t, func() bool {
 		info, err := c.Info(t.Context(), "replication").Result()
 		got, keys := c.DBSize(t.Context()).Result()
@@ -278,19 +279,19 @@ func follow(t *testing.T, replica, master *server) {
 // A replica that takes over may be behind; and so may the old master which is a replica
 // for a while, and takes over again.
 func TestFailover(t *testing.T) {
-	a, b := startServer(t), startServer(t)
+	a, b := redistest.Start(t), redistest.Start(t)
 	follow(t, b, a)
-	s := open(t, a.url(), WithFresh())
+	s := open(t, a.URL(), WithFresh())
 	p := newPool(t, s)
 	granted := leases(t, p, 5)
 	follow(t, b, a)
 	first := s.seen.Load()
-	ca, cb := client(t, a.url()), client(t, b.url())
+	ca, cb := client(t, a.URL()), client(t, b.URL())
 
-	_, err := Open(t.Context(), b.url(), quiet())
+	_, err := Open(t.Context(), b.URL(), quiet())
 	require.ErrorIs(t, err, ErrReadOnly)
 	require.NoError(t, cb.ReplicaOf(t.Context(), "NO", "ONE").Err())
-	other := open(t, b.url())
+	other := open(t, b.URL())
 	require.Contains(t, other.Doubtful(), "another one took over")
 
 	// Back, and nobody has written meanwhile: by the process alone it looks the same.
@@ -309,13 +310,13 @@ func TestFailover(t *testing.T) {
 // A server that was another one's replica in between, and has its first replica now,
 // names no earlier history: nothing but the ID of its present one tells.
 func TestFailoverBeforeTheFirstReplica(t *testing.T) {
-	a, b := startServer(t), startServer(t)
-	s := open(t, a.url(), WithFresh())
+	a, b := redistest.Start(t), redistest.Start(t)
+	s := open(t, a.URL(), WithFresh())
 	p := newPool(t, s)
 	granted := leases(t, p, 5)
 	first := s.seen.Load()
 
-	c := client(t, a.url())
+	c := client(t, a.URL())
 	require.NoError(t, c.ReplicaOf(t.Context(), "127.0.0.1", "1").Err()) // where nothing is: it keeps its data
 	require.NoError(t, c.ReplicaOf(t.Context(), "NO", "ONE").Err())
 	follow(t, b, a)
@@ -331,8 +332,8 @@ func TestFailoverBeforeTheFirstReplica(t *testing.T) {
 // So the first replica has every lease wait, though nothing is lost; those that come
 // later change nothing.
 func TestFirstReplica(t *testing.T) {
-	a, b, later := startServer(t), startServer(t), startServer(t)
-	s := open(t, a.url(), WithFresh())
+	a, b, later := redistest.Start(t), redistest.Start(t), redistest.Start(t)
+	s := open(t, a.URL(), WithFresh())
 	p := newPool(t, s)
 	granted := leases(t, p, 5)
 	follow(t, b, a)
@@ -348,11 +349,11 @@ func TestFirstReplica(t *testing.T) {
 
 // A replica that takes writes of its own is none to keep a store on.
 func TestWritableReplica(t *testing.T) {
-	a := startServer(t)
-	b := startServer(t, "--replica-read-only", "no")
-	s := open(t, b.url(), WithFresh())
+	a := redistest.Start(t)
+	b := redistest.Start(t, "--replica-read-only", "no")
+	s := open(t, b.URL(), WithFresh())
 	namespace := create(t, s)
-	require.NoError(t, client(t, b.url()).ReplicaOf(t.Context(), "127.0.0.1", a.portText()).Err())
+	require.NoError(t, client(t, b.URL()).ReplicaOf(t.Context(), "127.0.0.1", a.PortText()).Err())
 	_, err := s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("x")})
 	require.True(t, errors.Is(err, ErrReadOnly) || errors.Is(err, ErrRefused), "%v", err)
 }

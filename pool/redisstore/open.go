@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/easyflake/easyflake/pool/internal/redacted"
 )
 
 // Option changes how a store is opened.
@@ -57,6 +59,10 @@ func Open(ctx context.Context, address string, opts ...Option) (*Store, error) {
 	s.own = true
 	return s, nil
 }
+
+// Redacted returns a URL as it may be shown to anybody: without the password and the
+// options, among which can be another one. It need not be a valid one.
+func Redacted(address string) string { return redacted.URL(address, "", "redis", "rediss", "unix") }
 
 // New opens the store that a client reaches: of a server, of whichever Sentinel calls
 // the master, or of a cluster. It must not read from replicas, nor be a Ring, which puts

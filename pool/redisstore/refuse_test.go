@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/easyflake/easyflake/pool"
+	"github.com/easyflake/easyflake/pool/redisstore/redistest"
 )
 
 // refused sees that a store is not opened, for what reason, and that nothing was written.
@@ -27,26 +28,26 @@ func refused(t *testing.T, url string, kind error, says string) {
 
 func TestEvictionIsRefused(t *testing.T) {
 	for _, policy := range []string{"allkeys-lru", "allkeys-lfu", "allkeys-random"} {
-		srv := startServer(t, "--maxmemory-policy", policy)
-		refused(t, srv.url(), ErrEviction, policy)
-		assert.Zero(t, client(t, srv.url()).DBSize(t.Context()).Val())
+		srv := redistest.Start(t, "--maxmemory-policy", policy)
+		refused(t, srv.URL(), ErrEviction, policy)
+		assert.Zero(t, client(t, srv.URL()).DBSize(t.Context()).Val())
 	}
-	srv := startServer(t, "--maxmemory-policy", "volatile-lru", "--maxmemory", "100mb")
-	s := open(t, srv.url(), WithFresh())
+	srv := redistest.Start(t, "--maxmemory-policy", "volatile-lru", "--maxmemory", "100mb")
+	s := open(t, srv.URL(), WithFresh())
 	create(t, s)
 
 	// What is set later stops the pool at its next look at the clock.
-	require.NoError(t, client(t, srv.url()).ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
+	require.NoError(t, client(t, srv.URL()).ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
 	_, err := s.Now(t.Context())
 	require.ErrorIs(t, err, ErrEviction)
 }
 
 func TestUnreachable(t *testing.T) {
-	srv := startServer(t)
-	srv.kill()
-	refused(t, srv.url(), ErrUnreachable, "check the address")
-	refused(t, fmt.Sprintf("redis://someone:secret@127.0.0.1:%d/3", srv.port), ErrUnreachable, "check the address")
-	refused(t, fmt.Sprintf("rediss://someone:secret@127.0.0.1:%d", srv.port), ErrUnreachable, "TLS")
+	srv := redistest.Start(t)
+	srv.Kill()
+	refused(t, srv.URL(), ErrUnreachable, "check the address")
+	refused(t, fmt.Sprintf("redis://someone:secret@127.0.0.1:%d/3", srv.Port), ErrUnreachable, "check the address")
+	refused(t, fmt.Sprintf("rediss://someone:secret@127.0.0.1:%d", srv.Port), ErrUnreachable, "TLS")
 }
 
 func TestAddresses(t *testing.T) {
@@ -59,8 +60,8 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestCredentials(t *testing.T) {
-	srv := startServer(t, "--requirepass", "secret1")
-	at := func(who string) string { return fmt.Sprintf("redis://%s127.0.0.1:%d", who, srv.port) }
+	srv := redistest.Start(t, "--requirepass", "secret1")
+	at := func(who string) string { return fmt.Sprintf("redis://%s127.0.0.1:%d", who, srv.Port) }
 	refused(t, at(""), ErrAccess, "give it in the URL")
 	refused(t, at(":secret2@"), ErrAccess, "check those in the URL")
 	refused(t, at("nobody:secret1@"), ErrAccess, "check those in the URL")
@@ -103,10 +104,10 @@ func mustNamespace(t *testing.T, s *Store) uint64 {
 
 // A server without memory to spare writes nothing, and says so.
 func TestOutOfMemory(t *testing.T) {
-	srv := startServer(t, "--maxmemory-policy", "noeviction")
-	s := open(t, srv.url(), WithFresh())
+	srv := redistest.Start(t, "--maxmemory-policy", "noeviction")
+	s := open(t, srv.URL(), WithFresh())
 	namespace := create(t, s)
-	require.NoError(t, client(t, srv.url()).ConfigSet(t.Context(), "maxmemory", "1").Err())
+	require.NoError(t, client(t, srv.URL()).ConfigSet(t.Context(), "maxmemory", "1").Err())
 	_, err := s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("x")})
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, "maxmemory")
@@ -116,10 +117,10 @@ func TestOutOfMemory(t *testing.T) {
 }
 
 func TestTooFewReplicas(t *testing.T) {
-	srv := startServer(t)
-	s := open(t, srv.url(), WithFresh())
+	srv := redistest.Start(t)
+	s := open(t, srv.URL(), WithFresh())
 	namespace := create(t, s)
-	require.NoError(t, client(t, srv.url()).ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
+	require.NoError(t, client(t, srv.URL()).ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
 	_, err := s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, Value: []byte("x")})
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, "min-replicas-to-write")
@@ -127,9 +128,9 @@ func TestTooFewReplicas(t *testing.T) {
 
 // A member of a cluster without any slot says so; with all of them, it keeps a store.
 func TestCluster(t *testing.T) {
-	srv := startServer(t, "--cluster-enabled", "yes")
-	refused(t, srv.url(), ErrRefused, "cluster is down")
-	c := client(t, srv.url())
+	srv := redistest.Start(t, "--cluster-enabled", "yes")
+	refused(t, srv.URL(), ErrRefused, "cluster is down")
+	c := client(t, srv.URL())
 	require.NoError(t, c.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Options().Addr}})
 	defer cluster.Close()

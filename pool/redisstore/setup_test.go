@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -22,18 +18,10 @@ import (
 	"github.com/easyflake/easyflake/layout"
 	"github.com/easyflake/easyflake/pool"
 	"github.com/easyflake/easyflake/pool/pooltest"
+	"github.com/easyflake/easyflake/pool/redisstore/redistest"
 )
 
 const name = "default"
-
-// unavailable skips a test of what is not there, but not in CI.
-func unavailable(tb testing.TB, format string, args ...any) {
-	tb.Helper()
-	if os.Getenv("CI") == "true" {
-		tb.Fatalf(format, args...)
-	}
-	tb.Skipf(format, args...)
-}
 
 // address returns the URL of the server that tests share.
 func address(tb testing.TB) string {
@@ -44,7 +32,7 @@ func address(tb testing.TB) string {
 	}
 	c := client(tb, url)
 	if err := c.Ping(tb.Context()).Err(); err != nil {
-		unavailable(tb, "no Redis (EASYFLAKE_TEST_REDIS): %v", err)
+		redistest.Missing(tb, "no Redis (EASYFLAKE_TEST_REDIS): %v", err)
 	}
 	return url
 }
@@ -136,102 +124,6 @@ func newPool(tb testing.TB, s pool.Store) *pool.Local {
 	p := pool.New(s, pool.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(tb, p.EnsureNamespace(tb.Context(), pool.NewNamespace(name, layout.Default())))
 	return p
-}
-
-// server is a Redis of a test's own.
-type server struct {
-	t    testing.TB
-	dir  string
-	port int
-	args []string
-	cmd  *exec.Cmd
-	stop func() // kills the process, and waits for its end
-}
-
-// startServer starts a server that has its data in a folder of its own.
-func startServer(tb testing.TB, args ...string) *server {
-	tb.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		unavailable(tb, "no redis-server in the PATH: %v", err)
-	}
-	s := &server{t: tb, dir: tb.TempDir(), args: args}
-	for range 5 { // another process may take the port first
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(tb, err)
-		addr, ok := l.Addr().(*net.TCPAddr)
-		require.True(tb, ok)
-		s.port = addr.Port
-		require.NoError(tb, l.Close())
-		if err = s.try(); err == nil {
-			break
-		}
-		tb.Log(err)
-	}
-	require.NotNil(tb, s.cmd, "no server could be started")
-	tb.Cleanup(s.kill)
-	return s
-}
-
-func (s *server) url() string { return fmt.Sprintf("redis://127.0.0.1:%d", s.port) }
-
-func (s *server) portText() string { return strconv.Itoa(s.port) }
-
-// try starts the server, and waits until it answers.
-func (s *server) try() error {
-	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--logfile", filepath.Join(s.dir, "log")}, s.args...)
-	cmd := exec.Command("redis-server", args...)
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	var end error
-	ended := make(chan struct{})
-	go func() {
-		end = cmd.Wait()
-		close(ended)
-	}()
-	c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", s.port), DialerRetries: 1, MaxRetries: -1})
-	defer c.Close()
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	for {
-		err := c.Ping(context.Background()).Err()
-		if err == nil || redis.HasErrorPrefix(err, "NOAUTH") {
-			s.cmd = cmd
-			s.stop = func() {
-				_ = cmd.Process.Kill()
-				<-ended
-			}
-			return nil
-		}
-		select {
-		case <-ended:
-			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return fmt.Errorf("redis-server ended: %w\n%s", end, log)
-		case <-deadline.C:
-			_ = cmd.Process.Kill()
-			<-ended
-			return fmt.Errorf("redis-server does not answer: %w", err)
-		case <-again.C:
-		}
-	}
-}
-
-// kill ends the server as a crash would.
-func (s *server) kill() {
-	if s.cmd == nil {
-		return
-	}
-	s.stop()
-	s.cmd = nil
-}
-
-// restart starts it again after it was killed.
-func (s *server) restart() {
-	s.t.Helper()
-	s.kill()
-	require.NoError(s.t, s.try())
 }
 
 // How long, and how often, to look for what a server does in its own time.

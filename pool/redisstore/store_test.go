@@ -15,6 +15,7 @@ import (
 	"github.com/easyflake/easyflake/layout"
 	"github.com/easyflake/easyflake/pool"
 	"github.com/easyflake/easyflake/pool/pooltest"
+	"github.com/easyflake/easyflake/pool/redisstore/redistest"
 )
 
 func TestStore(t *testing.T) { pooltest.RunStore(t, factory()) }
@@ -208,10 +209,10 @@ func TestLostReply(t *testing.T) {
 
 // The script is sent again where the server has forgotten it.
 func TestScriptsForgotten(t *testing.T) {
-	srv := startServer(t)
-	s := open(t, srv.url(), WithFresh())
+	srv := redistest.Start(t)
+	s := open(t, srv.URL(), WithFresh())
 	create(t, s)
-	require.NoError(t, client(t, srv.url()).ScriptFlush(t.Context()).Err())
+	require.NoError(t, client(t, srv.URL()).ScriptFlush(t.Context()).Err())
 	r, err := s.Namespace(t.Context(), name)
 	require.NoError(t, err)
 	_, err = s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: r.Revision, Node: 1, Value: []byte("x")})

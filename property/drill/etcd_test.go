@@ -13,11 +13,7 @@ import (
 // TestDrillEtcd kills etcd's leader, and stops one of its members.
 func TestDrillEtcd(t *testing.T) {
 	need(t)
-	const (
-		members = 3
-		// A leader that hangs, its connections open, is found out by each who asks it.
-		hungLeader = "SIGSTOP of etcd's leader for 10 s"
-	)
+	const members = 3
 	c := etcdtest.Start(t, members)
 	hang := func(member int) {
 		c.Stop(member)
@@ -40,11 +36,11 @@ func TestDrillEtcd(t *testing.T) {
 				t.Helper()
 				hang((c.Leader() + 1) % members)
 			}, 10 * time.Second},
-			{hungLeader, func(t *testing.T) {
+			{"SIGSTOP of etcd's leader for 10 s", func(t *testing.T) {
 				t.Helper()
 				hang(c.Leader())
 			}, 10 * time.Second},
 		}
 	})
-	d.calm(t, hungLeader)
+	d.calm(t)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,7 +31,7 @@ type Cluster struct {
 
 // member is one server. The mutex owns what changes with a restart.
 type member struct {
-	name, dir, client, peer string
+	name, dir, client, secure, peer string
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
@@ -43,7 +44,8 @@ type member struct {
 // Start starts an etcd with so many members, on free ports of the loopback interface
 // and with their data in temporary folders, and waits until it serves. The flags are
 // etcd's own, of each member. With --unsafe-no-fsync tests take a fraction of the
-// time, and nothing is lost by [Cluster.Kill] either: the system goes on.
+// time, and nothing is lost by [Cluster.Kill] either: the system goes on. With
+// --cert-file they serve clients over TLS as well, at [Cluster.SecureEndpoints].
 func Start(tb testing.TB, members int, flags ...string) *Cluster {
 	tb.Helper()
 	program, err := build()
@@ -72,13 +74,13 @@ func unavailable(tb testing.TB, err error) {
 }
 
 func (c *Cluster) start(members int) error {
-	ports, err := free(2 * members)
+	ports, err := free(3 * members)
 	if err != nil {
 		return err
 	}
 	var initial []string
 	for i := range members {
-		m := &member{name: fmt.Sprintf("m%d", i), dir: c.tb.TempDir(), client: ports[2*i], peer: ports[2*i+1]}
+		m := &member{name: fmt.Sprintf("m%d", i), dir: c.tb.TempDir(), client: ports[3*i], secure: ports[3*i+1], peer: ports[3*i+2]}
 		c.members = append(c.members, m)
 		initial = append(initial, m.name+"=http://"+m.peer)
 	}
@@ -110,9 +112,13 @@ func free(n int) (all []string, err error) {
 }
 
 func (c *Cluster) run(m *member) error {
+	clients := "http://" + m.client
+	if slices.Contains(c.flags, "--cert-file") {
+		clients += ",https://" + m.secure
+	}
 	cmd := exec.Command(c.program, append([]string{
 		"--name", m.name, "--data-dir", filepath.Join(m.dir, "data"),
-		"--listen-client-urls", "http://" + m.client, "--advertise-client-urls", "http://" + m.client,
+		"--listen-client-urls", clients, "--advertise-client-urls", "http://" + m.client,
 		"--listen-peer-urls", "http://" + m.peer, "--initial-advertise-peer-urls", "http://" + m.peer,
 		"--initial-cluster", c.initial, "--initial-cluster-token", c.token, "--initial-cluster-state", "new",
 		"--log-level", "warn", "--logger", "zap",
@@ -180,6 +186,15 @@ func (c *Cluster) Endpoints() []string {
 	var all []string
 	for _, m := range c.members {
 		all = append(all, m.client)
+	}
+	return all
+}
+
+// SecureEndpoints returns where the members serve clients over TLS.
+func (c *Cluster) SecureEndpoints() []string {
+	var all []string
+	for _, m := range c.members {
+		all = append(all, m.secure)
 	}
 	return all
 }
