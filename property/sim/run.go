@@ -257,10 +257,11 @@ func (w *world) recordedUntil(node int64) int64 {
 }
 
 // accept has an operator accept the servers' clocks, until all have. What was granted
-// by the time that they went by before may still be on its way, for a second.
+// by the time that they went by before may still be on its way, for a second. A server
+// may have to wait for a store that is as slow as it was before: see delay.
 func (w *world) accept() {
 	accepted := make([]*instance, len(w.servers))
-	for range 100 {
+	for range 100 + 2*int(w.p.Terms.Horizon/time.Second) {
 		w.run(w.now + int64(time.Second))
 		missing := false
 		for i, v := range w.servers {
