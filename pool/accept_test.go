@@ -113,9 +113,64 @@ func TestTimeNotedAhead(t *testing.T) {
 	assert.Empty(t, log.String(), "its own clock is right, for all that it knows")
 	assert.Contains(t, there.String(), "ahead of the wall clock")
 
-	third, _, here := b.watched(b.store)
+	third, passedThere, here := b.watched(b.store)
 	g := b.acquire(third)
 	assert.Equal(t, b.clock.Now()+int64(10*time.Minute), g.Now)
 	assert.Contains(t, here.String(), "ahead of the wall clock")
 	assert.Contains(t, here.String(), "ahead=10m0s")
+	fourth, passedFourth, _ := b.watched(b.store)
+	b.release(fourth, b.acquire(fourth))
+
+	// Once the clock was accepted anywhere, all go by theirs, and note no other time.
+	pass := func(d time.Duration) {
+		b.clock.Advance(d)
+		*passed += d
+		*passedThere += d
+		*passedFourth += d
+	}
+	pass(10 * time.Second)
+	require.NoError(t, third.AcceptClock(t.Context(), theNamespace))
+	for range 5 {
+		pass(10 * time.Second)
+		for _, p := range []*Local{second, third, fourth, b.another()} {
+			g := b.acquire(p)
+			assert.Equal(t, b.clock.Now(), g.Now)
+			b.release(p, g)
+		}
+		assert.LessOrEqual(t, b.mark(), b.clock.Now())
+	}
+}
+
+// Whoever accepts a clock reads it first, and what it showed is read by others later.
+func TestAcceptedSlowly(t *testing.T) {
+	b := newBench(t, false, 3)
+	first, passed, _ := b.watched(b.store)
+	second, passedThere, _ := b.watched(b.store)
+	pass := func(d time.Duration) {
+		b.clock.Advance(d)
+		*passed += d
+		*passedThere += d
+	}
+	b.release(first, b.acquire(first))
+	b.release(second, b.acquire(second))
+	pass(time.Minute)
+	b.clock.Jump(time.Hour)
+	refused := func() {
+		_, err := second.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+		require.ErrorIs(t, err, ErrClockJumped)
+	}
+	refused()
+	pass(time.Second)
+	refused()
+	b.store.before = func(call string) error {
+		if call == "Write mark" {
+			b.store.before = nil
+			pass(time.Second)
+			refused() // and has read the notes, which say nothing yet
+		}
+		return nil
+	}
+	require.NoError(t, first.AcceptClock(t.Context(), theNamespace))
+	pass(time.Second)
+	assert.Equal(t, b.clock.Now(), b.acquire(second).Now)
 }

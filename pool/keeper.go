@@ -22,8 +22,9 @@ type keeper struct {
 	noted    int64 // the mark in the store
 	revision uint64
 
-	accepted uint64        // the revision of the last acceptance seen
-	seen     time.Duration // when
+	ahead    bool             // of the wall clock at the last look, for a mark that was
+	accepted uint64           // the revision of the last acceptance seen
+	seen     [2]time.Duration // when the notes were last read, and when before that
 }
 
 const (
@@ -78,11 +79,11 @@ func (k *keeper) time(elapsed time.Duration) (int64, error) {
 func (k *keeper) look(ctx context.Context, begun bool) error {
 	k.mu.Lock()
 	before := k.guard.jumped
+	// Another server may have been told to accept the clock that they share.
+	consult := (before || k.ahead) && !k.pool.store.Exclusive()
 	k.mu.Unlock()
 	asked := k.pool.elapsed()
 	var n notes
-	// Another server may have been told to accept the clock that they share.
-	consult := before && !k.pool.store.Exclusive()
 	if !begun || consult {
 		var err error
 		if n, err = k.read(ctx); err != nil {
@@ -102,7 +103,7 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 	if !k.guard.begun {
 		k.guard.begin(n.mark, wall, elapsed)
 		k.noted, k.revision = n.mark, n.markRevision
-		k.accepted, k.seen = n.acceptedRevision, reading
+		k.accepted, k.seen = n.acceptedRevision, [2]time.Duration{reading, reading}
 		ahead = time.Duration(n.mark - wall)
 	}
 	followed := consult && k.follow(n, wall, reading, elapsed)
@@ -111,16 +112,17 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 	elapsed = min(max(time.Duration(wall-k.guard.offset), asked), elapsed)
 	now, jumped := k.guard.look(wall, elapsed)
 	k.looked = elapsed
+	k.ahead = now-wall > int64(jumpTolerance)
 	due := !jumped && now-k.noted >= int64(noteEvery)
 	k.mu.Unlock()
 
 	if ahead > jumpTolerance {
 		k.sayAhead(ctx, ahead)
 	}
-	if jumped != before {
-		if followed {
-			k.pool.log.WarnContext(ctx, "the wall clock was accepted at another server; granting again", "namespace", k.name, "wall", time.Unix(0, wall))
-		} else if jumped {
+	if followed {
+		k.pool.log.WarnContext(ctx, "the wall clock was accepted at another server, and is gone by here, too", "namespace", k.name, "wall", time.Unix(0, wall))
+	} else if jumped != before {
+		if jumped {
 			k.pool.log.ErrorContext(ctx, "the wall clock has jumped; granting nothing until it is back or accepted", "namespace", k.name, "wall", time.Unix(0, wall), "expected", time.Unix(0, now))
 		} else {
 			k.pool.log.InfoContext(ctx, "the wall clock is back; granting again", "namespace", k.name)
@@ -132,14 +134,19 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 	return nil
 }
 
-// follow takes the wall clock as it is, if somebody has accepted what it showed since it
-// was last believed here: on a server whose clock is the same, then, and not one of its
-// own that was accepted. It needs k.mu.
+// follow takes the wall clock as it is, if somebody has accepted what it showed a short
+// while ago: on a server whose clock is the same, then, and not one of its own. That is
+// since the notes were last read, or the time before, for whoever accepts reads the clock
+// first and writes then; and if it has jumped, since it was last believed here. It needs
+// k.mu.
 func (k *keeper) follow(n notes, wall int64, reading, elapsed time.Duration) bool {
-	since := max(k.seen, k.guard.checked)
+	since := k.seen[1]
+	if k.guard.jumped {
+		since = max(since, k.guard.checked)
+	}
 	fresh := n.acceptedRevision != k.accepted
-	k.accepted, k.seen = n.acceptedRevision, reading
-	if !fresh || !k.guard.jumped || !agree(n.accepted, wall, elapsed-since) {
+	k.accepted, k.seen = n.acceptedRevision, [2]time.Duration{reading, k.seen[0]}
+	if !fresh || !agree(n.accepted, wall, elapsed-since) {
 		return false
 	}
 	k.guard.accept(wall, elapsed)
@@ -273,6 +280,6 @@ func (k *keeper) tryAccept(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.guard.accept(wall, asked+(elapsed-asked)/2)
-	k.accepted, k.seen = accepted, elapsed
+	k.accepted, k.seen = accepted, [2]time.Duration{elapsed, elapsed}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/puddle/v2"
 
+	"github.com/easyflake/easyflake/clock"
 	"github.com/easyflake/easyflake/pool"
 )
 
@@ -44,28 +45,16 @@ func Open(ctx context.Context, url string, opts ...Option) (*Store, error) {
 	s := &Store{schema: o.schema, timeout: o.timeout, sql: newStatements(o.schema)}
 	c.AfterConnect = s.check
 	// A round trip to look whether an idle connection still works would be one for
-	// each renewal of a pool that has little to do. See failed.
+	// each renewal of a pool that has little to do. See with.
 	c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	if s.db, err = pgxpool.NewWithConfig(ctx, c); err != nil {
 		return nil, explain(ctx, err, o.schema)
 	}
-	if err := s.connect(ctx); err != nil {
+	if _, err := s.Now(ctx); err != nil {
 		s.db.Close()
 		return nil, err
 	}
 	return s, nil
-}
-
-// connect makes the first connection, which may take as long as it does, for there may
-// be several hosts to try.
-func (s *Store) connect(ctx context.Context) error {
-	conn, err := s.db.Acquire(ctx)
-	if err != nil {
-		return explain(ctx, err, s.schema)
-	}
-	conn.Release()
-	_, err = s.Now(ctx)
-	return err
 }
 
 // check judges the server at the other end of a new connection.
@@ -73,7 +62,9 @@ func (s *Store) check(ctx context.Context, conn *pgx.Conn) error {
 	var version int
 	var fsync, isolation string
 	var readOnly bool
-	err := conn.QueryRow(ctx, s.sql.check).Scan(&version, &fsync, &readOnly, &isolation)
+	attempt, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err := conn.QueryRow(attempt, s.sql.check).Scan(&version, &fsync, &readOnly, &isolation)
 	var kind error
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -92,24 +83,6 @@ func (s *Store) check(ctx context.Context, conn *pgx.Conn) error {
 	return fmt.Errorf("%w: %s", kind, advice(kind, s.schema))
 }
 
-// failed explains an error. If a connection broke, was silent for too long, or leads to
-// a server that is no longer the primary, all others are as old: they are replaced
-// before anybody fails with them. ctx is the caller's, and not that of the attempt.
-func (s *Store) failed(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, puddle.ErrClosedPool) { // nothing was sent
-		return pool.ErrClosed
-	}
-	err = explain(ctx, err, s.schema)
-	silent := errors.Is(ctx.Err(), context.DeadlineExceeded)
-	if silent || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrReadOnly) {
-		s.db.Reset()
-	}
-	return err
-}
-
 // usable is asked before anything is sent.
 func (s *Store) usable(ctx context.Context) error {
 	if s.closed.Load() {
@@ -118,33 +91,71 @@ func (s *Store) usable(ctx context.Context) error {
 	return ctx.Err() //nolint:wrapcheck // the caller's own
 }
 
-// row reads one row; where there is none, nothing is read.
-func (s *Store) row(ctx context.Context, sql string, args, to []any) error {
+// with has a connection for something that the database answers within the store's
+// timeout. To get a connection takes as long as the caller has: there may be several
+// hosts to try, and what has become of a new one in the meantime is there the next time.
+//
+// If a connection breaks, is silent, or leads to a server that is no longer the primary,
+// all others are as old: they are replaced before anybody fails with them. A caller in a
+// hurry says nothing of the connection.
+func (s *Store) with(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
+	conn, err := s.db.Acquire(ctx)
+	if err != nil {
+		return s.unconnected(ctx, err)
+	}
+	defer conn.Release()
 	attempt, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err := s.db.QueryRow(attempt, sql, args...).Scan(to...)
-	if errors.Is(err, pgx.ErrNoRows) {
+	begun := clock.System{}.Now()
+	if err = do(attempt, conn); err == nil {
 		return nil
 	}
-	return s.failed(ctx, err)
+	err = explain(ctx, err, s.schema)
+	silent := errors.Is(attempt.Err(), context.DeadlineExceeded) && clock.System{}.Now()-begun >= int64(s.timeout/3)
+	if silent || errors.Is(err, ErrUnreachable) && attempt.Err() == nil || errors.Is(err, ErrReadOnly) {
+		s.db.Reset()
+	}
+	return err
+}
+
+// unconnected explains why there is no connection: nothing was sent.
+func (s *Store) unconnected(ctx context.Context, err error) error {
+	if errors.Is(err, puddle.ErrClosedPool) {
+		return pool.ErrClosed
+	}
+	if all := s.db.Stat(); ctx.Err() != nil && all.AcquiredConns() >= all.MaxConns() {
+		return fmt.Errorf("pgstore: %w: all %d connections are in use; if that lasts, raise pool_max_conns in the URL", ctx.Err(), all.MaxConns())
+	}
+	return explain(ctx, err, s.schema)
+}
+
+// row reads one row; where there is none, nothing is read.
+func (s *Store) row(ctx context.Context, sql string, args, to []any) error {
+	return s.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		err := conn.QueryRow(ctx, sql, args...).Scan(to...)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err //nolint:wrapcheck // with does
+	})
 }
 
 // rows reads all rows.
-func rows[T any](ctx context.Context, s *Store, each pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
-	if err := s.usable(ctx); err != nil {
+func rows[T any](ctx context.Context, s *Store, each pgx.RowToFunc[T], sql string, args ...any) (all []T, err error) {
+	err = s.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		found, err := conn.Query(ctx, sql, args...)
+		if err == nil {
+			all, err = pgx.CollectRows(found, each)
+		}
+		return err //nolint:wrapcheck // with does
+	})
+	if err != nil {
 		return nil, err
 	}
-	attempt, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	found, err := s.db.Query(attempt, sql, args...)
-	if err != nil {
-		return nil, s.failed(ctx, err)
-	}
-	all, err := pgx.CollectRows(found, each)
-	return all, s.failed(ctx, err)
+	return all, nil
 }
 
 // Namespaces implements [pool.Store].
@@ -172,9 +183,6 @@ func (s *Store) Nodes(ctx context.Context, name string, first, last int64) ([]po
 
 // Write implements [pool.Store].
 func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
-	if err := s.usable(ctx); err != nil {
-		return 0, err
-	}
 	value := w.Value
 	if value == nil {
 		value = []byte{} // NULL is another thing
@@ -194,30 +202,26 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 	}
 	var fsync string
 	var revision uint64
-	batch := new(pgx.Batch)
-	batch.Queue(lock, lockKey(s.schema, w.Namespace)).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&fsync, nil, nil, nil, nil)
-	})
-	attempt, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	conn, err := s.db.Acquire(attempt)
-	if err != nil {
-		return 0, s.failed(ctx, err)
-	}
-	defer conn.Release()
 	warned := func() string { return "" }
-	batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&revision)
-		// This statement's answer is read to its end: what comes now is the commit's.
-		warned = warningsOf(conn.Conn().PgConn())
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return err //nolint:wrapcheck // explained below
-		}
-		return nil
+	err := s.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		batch := new(pgx.Batch)
+		batch.Queue(lock, lockKey(s.schema, w.Namespace)).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&fsync, nil, nil, nil, nil)
+		})
+		batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
+			err := row.Scan(&revision)
+			// This statement's answer is read to its end: what comes now is the commit's.
+			warned = warningsOf(conn.Conn().PgConn())
+			if !errors.Is(err, pgx.ErrNoRows) {
+				return err //nolint:wrapcheck // with does
+			}
+			return nil
+		})
+		// Close returns once the transaction was committed, or was not.
+		return conn.SendBatch(ctx, batch).Close() //nolint:wrapcheck // with does
 	})
-	// Close returns once the transaction was committed, or was not.
-	if err := conn.SendBatch(attempt, batch).Close(); err != nil {
-		return 0, s.failed(ctx, err)
+	if err != nil {
+		return 0, err
 	}
 	switch {
 	case warned() != "":

@@ -25,6 +25,7 @@ type wire struct {
 	address string
 	turns   atomic.Int64 // how often the client spoke after the server had
 	cut     atomic.Bool  // the next reply, and the connection with it
+	ended   atomic.Int64 // connections
 
 	mu    sync.Mutex // owns the fields below
 	hole  *atomic.Bool
@@ -102,6 +103,7 @@ func newWire(t *testing.T, server string) *wire {
 				}
 			}
 			all.Go(func() {
+				defer w.ended.Add(1)
 				pass(client, other, func() bool {
 					if answered.Swap(false) {
 						w.turns.Add(1)
@@ -177,7 +179,7 @@ func TestLostRenewal(t *testing.T) {
 func TestSilentConnections(t *testing.T) {
 	for who, ask := range map[string]func(context.Context, *pgstore.Store) error{
 		"the caller": func(ctx context.Context, s *pgstore.Store) error {
-			ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 			defer cancel()
 			_, err := s.Namespaces(ctx)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -191,9 +193,9 @@ func TestSilentConnections(t *testing.T) {
 	} {
 		t.Run(who+" waits no longer", func(t *testing.T) {
 			w := newWire(t, pgtest.Server(t))
-			timeout := time.Second
+			timeout := 3 * time.Second
 			if who == "the caller" {
-				timeout = time.Hour
+				timeout = 5 * time.Second
 			}
 			s, err := pgstore.Open(t.Context(), pgtest.With(pgtest.Schema(t, w.address), "sslmode=disable"), pgstore.WithTimeout(timeout))
 			require.NoError(t, err)
@@ -219,4 +221,93 @@ func TestSilentConnections(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A caller in a hurry ends no connection but its own.
+func TestHurry(t *testing.T) {
+	w := newWire(t, pgtest.Server(t))
+	address := pgtest.Schema(t, w.address)
+	s, err := pgstore.Open(t.Context(), pgtest.With(address, "sslmode=disable"), pgstore.WithTimeout(time.Hour))
+	require.NoError(t, err)
+	defer s.Close()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 10 {
+				_, err := s.Now(t.Context())
+				assert.NoError(t, err)
+			}
+		})
+	}
+	all.Wait()
+	unlock := lock(t, address, "namespaces")
+	before := w.ended.Load()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = s.Namespaces(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	unlock()
+	for range 100 {
+		_, err := s.Now(t.Context())
+		require.NoError(t, err)
+	}
+	assert.LessOrEqual(t, w.ended.Load(), before+2, "its own, and the one that asked the server to stop")
+}
+
+// lock keeps all others from a table of a schema.
+func lock(t *testing.T, address, table string) (unlock func()) {
+	t.Helper()
+	_, schema, _ := strings.Cut(pgstore.Redacted(address), "easyflake_schema=")
+	conn, err := pgx.Connect(t.Context(), pgtest.Server(t))
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), fmt.Sprintf("BEGIN; LOCK TABLE %q.%s IN ACCESS EXCLUSIVE MODE", schema, table))
+	require.NoError(t, err)
+	return func() { assert.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }
+}
+
+// All connections are in use: that is said, and is no reason to make new ones.
+func TestBusy(t *testing.T) {
+	address := pgtest.Schema(t, pgtest.Server(t))
+	s := open(t, pgtest.With(address, "pool_max_conns=1"))
+	namespace, err := s.Write(t.Context(), pool.Write{Namespace: name, OfNamespace: true})
+	require.NoError(t, err)
+	unlock := lock(t, address, "nodes")
+	first := make(chan error, 1)
+	go func() {
+		_, err := s.Write(context.WithoutCancel(t.Context()), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1})
+		first <- err
+	}()
+	for err == nil { // until the first one has the connection
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err = s.Now(ctx)
+		cancel()
+	}
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "raise pool_max_conns")
+	unlock()
+	require.NoError(t, <-first)
+}
+
+// Of several hosts the first one is silent, as after a failover: to find the other takes
+// longer than an answer may, and is not begun anew each time.
+func TestSilentHost(t *testing.T) {
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close() // nobody accepts
+	address := pgtest.Schema(t, pgtest.Server(t))
+	c, err := pgx.ParseConfig(pgtest.Server(t))
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(silent.Addr().String())
+	require.NoError(t, err)
+	here := fmt.Sprintf("@%s:%d", c.Host, c.Port)
+	several := strings.Replace(address, here, fmt.Sprintf("@127.0.0.1:%s,%s:%d", port, c.Host, c.Port), 1)
+	require.NotEqual(t, address, several)
+	s, err := pgstore.Open(t.Context(), pgtest.With(several, "sslmode=disable&connect_timeout=2&application_name=silenthost"), pgstore.WithTimeout(time.Second))
+	require.NoError(t, err)
+	defer s.Close()
+	pgtest.Exec(t, pgtest.Server(t), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'silenthost'")
+	_, err = s.Now(t.Context())
+	require.ErrorIs(t, err, pgstore.ErrUnreachable, "the connection that was broken")
+	_, err = s.Now(t.Context())
+	require.NoError(t, err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -90,13 +91,19 @@ func (s *Store) repeat(ctx context.Context, args []any) (n int64, broken bool, e
 		if _, replied := errors.AsType[redis.Error](err); replied || errors.Is(err, redis.ErrClosed) {
 			break // nothing was written this time
 		}
-		broken = true
+		broken = broken || !unsent(err)
 		c := clock.System{}
 		if i == attempts-1 || c.Wait(ctx, c.Now()+int64(10*time.Millisecond<<(2*i))) != nil {
 			break
 		}
 	}
 	return 0, broken, s.explain(err)
+}
+
+// unsent reports whether a command failed before anything of it was sent.
+func unsent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout)
 }
 
 func (s *Store) once(ctx context.Context, args []any) (any, error) {
