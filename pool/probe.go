@@ -62,17 +62,12 @@ func (s *space) acquire(ctx context.Context, use Use, token Token, now int64) (G
 		e.RetryAfter = time.Duration(until - now)
 		return Grant{}, e
 	}
-	for first, run := range p.begun(ns).probes(use, token) {
-		if err := ctx.Err(); err != nil {
-			return Grant{}, err // nothing was tried that could have been granted
-		}
-		found, err := p.try(ctx, ns, first, run)
-		if err != nil {
-			return Grant{}, err // what was granted may not be written
-		}
-		if found {
-			return p.grant, nil
-		}
+	found, err := p.search(ctx, ns)
+	if err != nil {
+		return Grant{}, err // what was granted may not be written
+	}
+	if found {
+		return p.grant, nil
 	}
 	if p.notYet < math.MaxInt64 {
 		return Grant{}, &NotYetError{RetryAfter: time.Duration(p.notYet)}
@@ -201,35 +196,88 @@ func (p *probe) begun(ns *Namespace) *Namespace {
 	return &some
 }
 
-// try tries a run of nodes.
-func (p *probe) try(ctx context.Context, ns *Namespace, first, run int64) (found bool, err error) {
-	var records []NodeRecord
+// search tries all nodes of the use, until one can be had.
+func (p *probe) search(ctx context.Context, ns *Namespace) (found bool, err error) {
 	exclusive := p.space.pool.store.Exclusive()
-	if !exclusive {
-		if records, err = p.space.pool.store.Nodes(ctx, p.space.name, first, first+run-1); err != nil {
-			return false, err //nolint:wrapcheck // a store's errors say themselves what is wrong
+	var runs [][2]int64 // the first node, and how many
+	gathered := int64(0)
+	for first, run := range p.begun(ns).probes(p.use, p.token) {
+		if err := ctx.Err(); err != nil {
+			return false, err // nothing was tried that could have been granted
 		}
-	}
-	for node := first; node < first+run; node++ {
-		if !exclusive {
-			seen := Node{Number: node}
-			if len(records) > 0 && records[0].Node == node {
-				if seen, err = decodeNode(ns, node, records[0].Value); err != nil {
-					return false, err
+		if exclusive {
+			for node := first; node < first+run; node++ {
+				if found, err := p.tryNode(ctx, ns, node); found || err != nil {
+					return found, err
 				}
-				records = records[1:]
 			}
-			if _, err := acquire(ns, seen, p.use, p.token, p.now); err != nil && p.skip(ns, seen, err) {
-				continue
-			}
+			continue
 		}
-		taken, err := p.take(ctx, node)
-		if err == nil {
-			return true, nil
+		runs = append(runs, [2]int64{first, run})
+		if gathered += run; gathered < batch {
+			continue // the rest of them lies elsewhere
 		}
-		if !p.skip(ns, taken, err) {
+		if found, err := p.try(ctx, ns, runs); found || err != nil {
+			return found, err
+		}
+		runs, gathered = runs[:0], 0
+	}
+	return p.try(ctx, ns, runs)
+}
+
+// try reads the nodes of some runs from a store that others write to as well, and tries
+// those that can be had.
+func (p *probe) try(ctx context.Context, ns *Namespace, runs [][2]int64) (found bool, err error) {
+	var seen []Node
+	for _, r := range runs {
+		if seen, err = p.look(ctx, ns, seen, r[0], r[1]); err != nil {
 			return false, err
 		}
+	}
+	// What the token has already comes first: another server may have granted it, or
+	// this one before it was restarted, when the nodes before were taken.
+	if own := slices.IndexFunc(seen, func(n Node) bool { return n.Token == p.token }); own >= 0 {
+		if found, err := p.tryNode(ctx, ns, seen[own].Number); found || err != nil {
+			return found, err
+		}
+	}
+	for _, n := range seen {
+		if _, err := acquire(ns, n, p.use, p.token, p.now); err != nil && p.skip(ns, n, err) {
+			continue
+		}
+		if found, err := p.tryNode(ctx, ns, n.Number); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// look adds a run of nodes to those seen.
+func (p *probe) look(ctx context.Context, ns *Namespace, seen []Node, first, run int64) ([]Node, error) {
+	before := len(seen)
+	for node := first; node < first+run; node++ {
+		seen = append(seen, Node{Number: node})
+	}
+	records, err := p.space.pool.store.Nodes(ctx, p.space.name, first, first+run-1)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // a store's errors say themselves what is wrong
+	}
+	for _, r := range records {
+		if seen[before+int(r.Node-first)], err = decodeNode(ns, r.Node, r.Value); err != nil {
+			return nil, err
+		}
+	}
+	return seen, nil
+}
+
+// tryNode tries one node.
+func (p *probe) tryNode(ctx context.Context, ns *Namespace, node int64) (found bool, err error) {
+	taken, err := p.take(ctx, node)
+	if err == nil {
+		return true, nil
+	}
+	if !p.skip(ns, taken, err) {
+		return false, err
 	}
 	return false, nil
 }

@@ -260,3 +260,25 @@ func TestSearchEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Len(t, s.entries, 1)
 }
+
+// Another server knows nothing of what a token has but what the store shows: it grants
+// that again, whatever has become free since.
+func TestAnotherServerFindsWhatATokenHas(t *testing.T) {
+	for range 50 {
+		b := newBench(t, false, 3)
+		var others []Grant
+		for range 6 {
+			others = append(others, b.acquire(b.Local))
+		}
+		token := b.token()
+		g, err := b.Acquire(t.Context(), theNamespace, b.ns.Layout, token)
+		require.NoError(t, err)
+		for _, g := range others {
+			b.release(b.Local, g)
+		}
+		again, err := b.another().Acquire(t.Context(), theNamespace, b.ns.Layout, token)
+		require.NoError(t, err)
+		require.Equal(t, g.Node, again.Node)
+		require.Equal(t, g.Until, again.Until)
+	}
+}
