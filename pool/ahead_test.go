@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -254,4 +255,49 @@ func TestClosedPoolAnswersNothing(t *testing.T) {
 		require.ErrorIs(t, err, ErrClosed, name)
 	}
 	assert.Equal(t, before, s.writes)
+}
+
+// A write that was given up makes nobody forget what was granted without one: of two
+// copies of a holder, the one that was left behind is refused as before.
+func TestAFailedWriteForgetsNoGrant(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		b := newBench(t, true, 3)
+		g := b.acquire(b.Local)
+		var copied Grant
+		for range 12 { // some of them need a write
+			b.clock.Advance(time.Second)
+			copied = g
+			var err error
+			g, err = b.renew(b.Local, g)
+			require.NoError(t, err)
+		}
+		b.store.before = func(call string) error {
+			if call != "Write" {
+				return nil
+			}
+			b.store.before = nil
+			if made {
+				b.store.after = errors.New("no answer")
+				return nil
+			}
+			return errors.New("no answer")
+		}
+		for i := 0; b.store.before != nil || b.store.after != nil; i++ {
+			require.Less(t, i, 100, "no write was needed")
+			b.clock.Advance(time.Second)
+			next, err := b.renew(b.Local, g)
+			if err != nil {
+				break
+			}
+			copied, g = g, next
+		}
+		_, err := b.renew(b.Local, copied)
+		require.ErrorIs(t, err, ErrLeaseLost, "made: %v", made)
+		if !made {
+			g, err = b.renew(b.Local, g)
+			require.NoError(t, err)
+			_, err = b.renew(b.Local, g)
+			require.NoError(t, err)
+		}
+	}
 }

@@ -219,14 +219,28 @@ func (s *space) fetch(ctx context.Context, e *entry) error {
 	if len(records) > 0 {
 		r = records[0].Record
 	}
-	before := e.node.Token
-	err = e.read(s.current(), node, r)
-	if e.node.Token != before {
-		s.hand(node, before, e.node.Token)
+	before, reopened := e.node, e.reopened
+	if err = e.read(s.current(), node, r); err != nil {
+		return err
 	}
-	// What was granted on a record written ahead is forgotten.
-	e.reopened = s.pool.store.Exclusive()
-	return err
+	if s.pool.store.Exclusive() && before.since(e.node) {
+		// Nobody else writes here, so the record is one of ours: that which was granted
+		// last, or a write that was given up and made after all. It does not have what
+		// was granted since without a write.
+		before.Highest = max(before.Highest, e.node.Highest)
+		e.node, e.reopened = before, reopened
+	}
+	if e.node.Token != before.Token {
+		s.hand(node, before.Token, e.node.Token)
+	}
+	return nil
+}
+
+// since reports whether n is the lease that a record has, as it was then or renewed
+// since within what the record reaches.
+func (n *Node) since(record Node) bool {
+	return !n.Token.IsZero() && n.Token == record.Token && n.From == record.From && n.Revision >= record.Revision &&
+		n.Until <= record.Until && n.Revoked == record.Revoked && n.Retired == record.Retired
 }
 
 // update applies a rule to a node's record and writes what comes of it. A rule

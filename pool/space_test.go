@@ -24,6 +24,7 @@ import (
 type hooked struct {
 	*Memory
 	before func(call string) error // an error is returned instead of the reply
+	after  error                   // of the next write, which is made
 	calls  map[string]int
 	mu     sync.Mutex // owns calls
 }
@@ -63,7 +64,11 @@ func (h *hooked) Write(ctx context.Context, w Write) (uint64, error) {
 	if err := h.ask(call); err != nil {
 		return 0, err
 	}
-	return h.Memory.Write(ctx, w)
+	revision, err := h.Memory.Write(ctx, w)
+	if h.after != nil {
+		revision, err, h.after = 0, h.after, nil
+	}
+	return revision, err
 }
 
 // bench is a pool on a hooked store, with a clock of its own.

@@ -202,8 +202,9 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 	}
 	var fsync string
 	var revision uint64
-	warned := func() string { return "" }
+	var warned string
 	err := s.with(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		warnings := func() string { return "" }
 		batch := new(pgx.Batch)
 		batch.Queue(lock, lockKey(s.schema, w.Namespace)).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&fsync, nil, nil, nil, nil)
@@ -211,21 +212,23 @@ func (s *Store) Write(ctx context.Context, w pool.Write) (uint64, error) {
 		batch.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
 			err := row.Scan(&revision)
 			// This statement's answer is read to its end: what comes now is the commit's.
-			warned = warningsOf(conn.Conn().PgConn())
+			warnings = warningsOf(conn.Conn().PgConn())
 			if !errors.Is(err, pgx.ErrNoRows) {
 				return err //nolint:wrapcheck // with does
 			}
 			return nil
 		})
 		// Close returns once the transaction was committed, or was not.
-		return conn.SendBatch(ctx, batch).Close() //nolint:wrapcheck // with does
+		err := conn.SendBatch(ctx, batch).Close()
+		warned = warnings() // while the connection is this one's
+		return err          //nolint:wrapcheck // with does
 	})
 	if err != nil {
 		return 0, err
 	}
 	switch {
-	case warned() != "":
-		return 0, fmt.Errorf("%w: %s (%s)", ErrDoubtful, advice(ErrDoubtful, s.schema), warned())
+	case warned != "":
+		return 0, fmt.Errorf("%w: %s (%s)", ErrDoubtful, advice(ErrDoubtful, s.schema), warned)
 	case fsync != "on":
 		return 0, fmt.Errorf("%w: %s", ErrUnsafe, advice(ErrUnsafe, s.schema))
 	case revision == 0:
