@@ -220,7 +220,7 @@ func (s *space) fetch(ctx context.Context, e *entry) error {
 		r = records[0].Record
 	}
 	before, reopened := e.node, e.reopened
-	if err = e.read(s.current(), node, r); err != nil {
+	if err := e.read(s.current(), node, r); err != nil {
 		return err
 	}
 	if s.pool.store.Exclusive() && before.since(e.node) {
