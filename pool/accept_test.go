@@ -29,20 +29,28 @@ func (b *bench) watched(s Store) (p *Local, elapsed *time.Duration, log *bytes.B
 	return New(s, WithElapsed(func() time.Duration { return *elapsed }), WithLogger(slog.New(slog.NewTextHandler(log, nil)))), elapsed, log
 }
 
+// two returns a pool of the bench's store and one of another, which both have known the
+// time for a minute, what the second one logs, and what lets time pass for both.
+func (b *bench) two(other Store) (first, second *Local, log *bytes.Buffer, pass func(time.Duration)) {
+	b.Helper()
+	first, here, _ := b.watched(b.store)
+	second, there, log := b.watched(other)
+	pass = func(d time.Duration) {
+		b.clock.Advance(d)
+		*here += d
+		*there += d
+	}
+	b.release(first, b.acquire(first))
+	b.release(second, b.acquire(second))
+	pass(time.Minute)
+	return first, second, log, pass
+}
+
 // Several servers go by one clock, a database's: it is accepted once, and all go on.
 func TestAcceptedForAllServers(t *testing.T) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		b := newBench(t, false, 3)
-		first, passed, _ := b.watched(b.store)
-		second, passedThere, log := b.watched(b.store)
-		pass := func(d time.Duration) {
-			b.clock.Advance(d)
-			*passed += d
-			*passedThere += d
-		}
-		b.release(first, b.acquire(first))
-		b.release(second, b.acquire(second))
-		pass(time.Minute)
+		first, second, log, pass := b.two(b.store)
 		b.clock.Jump(jump)
 		for _, p := range []*Local{first, second} {
 			_, err := p.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
@@ -68,17 +76,8 @@ func TestAcceptedForAllServers(t *testing.T) {
 // Each server has a clock of its own: the one that was accepted says nothing of others.
 func TestAcceptedForNobodyElse(t *testing.T) {
 	b := newBench(t, false, 3)
-	first, passed, _ := b.watched(b.store)
 	own := &ownClock{hooked: b.store}
-	second, passedThere, _ := b.watched(own)
-	pass := func(d time.Duration) {
-		b.clock.Advance(d)
-		*passed += d
-		*passedThere += d
-	}
-	b.release(first, b.acquire(first))
-	b.release(second, b.acquire(second))
-	pass(time.Minute)
+	first, second, _, pass := b.two(own)
 	b.clock.Jump(time.Hour)
 	for _, ahead := range []time.Duration{30 * time.Minute, -90 * time.Minute} {
 		own.ahead = ahead // of a clock that has jumped an hour
@@ -144,16 +143,7 @@ func TestTimeNotedAhead(t *testing.T) {
 // Whoever accepts a clock reads it first, and what it showed is read by others later.
 func TestAcceptedSlowly(t *testing.T) {
 	b := newBench(t, false, 3)
-	first, passed, _ := b.watched(b.store)
-	second, passedThere, _ := b.watched(b.store)
-	pass := func(d time.Duration) {
-		b.clock.Advance(d)
-		*passed += d
-		*passedThere += d
-	}
-	b.release(first, b.acquire(first))
-	b.release(second, b.acquire(second))
-	pass(time.Minute)
+	first, second, _, pass := b.two(b.store)
 	b.clock.Jump(time.Hour)
 	refused := func() {
 		_, err := second.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
