@@ -9,8 +9,10 @@
 // having all acknowledged writes is another store than the one before; see
 // [pool.Local.Doubt].
 //
-// A write is one round trip, with no state left in the session: it works behind
-// PgBouncer in transaction mode. The time is the database's.
+// A write is one round trip. Statements are prepared, once per connection, where that
+// leads straight to a server. Behind PgBouncer, also in transaction mode, no state is
+// left in a session, and the server parses and plans each statement anew, which takes
+// it about as long as the write itself. The time is the database's.
 //
 // # The schema
 //

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +24,51 @@ import (
 // Behind PgBouncer the statements of one store come to ever other sessions.
 func TestStoreBehindPgBouncer(t *testing.T) {
 	pooltest.RunStore(t, factory(bouncer(t, pgtest.Server(t))))
+}
+
+// Statements are prepared where all of a connection comes to one session, and nowhere
+// else.
+func TestPrepared(t *testing.T) {
+	for address, prepared := range map[string]int{pgtest.Server(t): 4, bouncer(t, pgtest.Server(t)): 0} {
+		s := open(t, pgtest.With(pgtest.Schema(t, address), "pool_max_conns=1"))
+		names, err := pgstore.Prepared(t.Context(), s)
+		require.NoError(t, err)
+		assert.Len(t, names, prepared, "%s", pgstore.Redacted(address))
+	}
+}
+
+// Something between passed on the number of one session and now has another one: the
+// first statement to find out prepares no more, and nobody sees an error.
+func TestPreparedElsewhere(t *testing.T) {
+	s := open(t, pgtest.With(pgtest.Schema(t, pgtest.Server(t)), "pool_max_conns=1"))
+	namespace, err := s.Write(t.Context(), pool.Write{Namespace: name, OfNamespace: true})
+	require.NoError(t, err)
+	require.NoError(t, pgstore.Spoil(t.Context(), s, "DEALLOCATE ALL"))
+	node, err := s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1})
+	require.NoError(t, err)
+	_, err = s.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: namespace, Node: 1, NodeRevision: node, Value: []byte("again")})
+	require.NoError(t, err)
+	nodes, err := s.Nodes(t.Context(), name, 0, 9)
+	require.NoError(t, err)
+	require.Len(t, nodes, 1)
+	assert.Equal(t, "again", string(nodes[0].Value))
+	names, err := pgstore.Prepared(t.Context(), s)
+	require.NoError(t, err)
+	assert.Empty(t, names)
+}
+
+// A session that has been given to somebody else before may have them already.
+func TestPreparedBefore(t *testing.T) {
+	address := pgtest.Schema(t, pgtest.Server(t))
+	s := open(t, pgtest.With(address, "pool_max_conns=1"))
+	names, err := pgstore.Prepared(t.Context(), s)
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), pgtest.Server(t))
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	_, err = conn.Exec(t.Context(), "PREPARE "+names[1]+" AS SELECT 1")
+	require.NoError(t, err)
+	require.NoError(t, pgstore.Check(t.Context(), s, conn))
 }
 
 // A server that would lose writes is refused, also if that begins while it is used.

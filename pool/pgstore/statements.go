@@ -68,6 +68,11 @@ type statements struct {
 	createNode, updateNode           string
 }
 
+// check also tells whether the session is the one that the connection was made to: $1
+// is the number of that one's process. PgBouncer, which has a session for each
+// transaction, makes a number up. Only in a session of its own does a store leave
+// something behind: statements, and that they are planned for an index even while
+// their tables are so small that reading all would be as fast.
 func newStatements(schema string) *statements {
 	quoted := pgx.Identifier{schema}.Sanitize()
 	fill := strings.NewReplacer(
@@ -78,7 +83,9 @@ func newStatements(schema string) *statements {
 	).Replace
 	return &statements{
 		check: fill(`SELECT version, current_setting('fsync'), pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
-			current_setting('transaction_isolation') FROM {schema}.version`),
+			current_setting('transaction_isolation'), direct,
+			CASE WHEN direct THEN set_config('enable_seqscan', 'off', false) END
+			FROM {schema}.version, LATERAL (SELECT pg_backend_pid() = $1::bigint AS direct) session`),
 		now:        `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
 		namespaces: fill(`SELECT encode(name, 'hex') FROM {schema}.namespaces ORDER BY name`),
 		namespace:  fill(`SELECT revision, encode(value, 'hex') FROM {schema}.namespaces WHERE name = $1::bytea`),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/puddle/v2"
 
@@ -22,6 +23,9 @@ type Store struct {
 	timeout time.Duration
 	sql     *statements
 	closed  atomic.Bool
+
+	// unprepared says that statements reach sessions that have not prepared them.
+	unprepared atomic.Bool
 }
 
 var _ pool.Store = (*Store)(nil)
@@ -57,14 +61,15 @@ func Open(ctx context.Context, url string, opts ...Option) (*Store, error) {
 	return s, nil
 }
 
-// check judges the server at the other end of a new connection.
+// check judges the server at the other end of a new connection, and prepares statements
+// there if that is where all of them will come to.
 func (s *Store) check(ctx context.Context, conn *pgx.Conn) error {
 	var version int
 	var fsync, isolation string
-	var readOnly bool
+	var readOnly, direct bool
 	attempt, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err := conn.QueryRow(attempt, s.sql.check).Scan(&version, &fsync, &readOnly, &isolation)
+	err := conn.QueryRow(attempt, s.sql.check, int64(conn.PgConn().PID())).Scan(&version, &fsync, &readOnly, &isolation, &direct, nil)
 	var kind error
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -78,9 +83,40 @@ func (s *Store) check(ctx context.Context, conn *pgx.Conn) error {
 	case isolation != "read committed":
 		kind = ErrIsolation
 	default:
-		return checkVersion(version, s.schema)
+		if err = checkVersion(version, s.schema); err == nil && direct {
+			err = explain(ctx, s.prepare(attempt, conn), s.schema)
+		}
+		return err
 	}
 	return fmt.Errorf("%w: %s", kind, advice(kind, s.schema))
+}
+
+// prepare has the server parse and plan once per connection what acquisitions and
+// renewals consist of: to do so each time is half of what they cost there.
+func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
+	for _, sql := range []string{s.sql.share, s.sql.updateNode, s.sql.createNode, s.sql.nodes} {
+		if s.unprepared.Load() {
+			return nil
+		}
+		if _, err := conn.Prepare(ctx, sql, sql); s.mistaken(err) {
+			return nil
+		} else if err != nil {
+			return err //nolint:wrapcheck // explained by the caller
+		}
+	}
+	return nil
+}
+
+// mistaken reports whether a statement failed, without effect, because something between
+// this store and the server passed on the number of a session and then used another one:
+// the statement is prepared there under that name, or is not. No more are prepared then.
+func (s *Store) mistaken(err error) bool {
+	server, answered := errors.AsType[*pgconn.PgError](err)
+	if !answered || server.Code != "26000" && server.Code != "42P05" {
+		return false
+	}
+	s.unprepared.Store(true)
+	return true
 }
 
 // usable is asked before anything is sent.
@@ -99,6 +135,16 @@ func (s *Store) usable(ctx context.Context) error {
 // all others are as old: they are replaced before anybody fails with them. A caller in a
 // hurry says nothing of the connection.
 func (s *Store) with(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
+	err := s.once(ctx, do)
+	if s.mistaken(err) {
+		s.db.Reset()
+		err = s.once(ctx, do)
+	}
+	return err
+}
+
+// once is with for one attempt.
+func (s *Store) once(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func parse(address string, opts []Option) (*pgxpool.Config, options, error) {
 		c.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	// One round trip, and nothing that only this session knows: the next statement may
-	// come to another one, behind PgBouncer.
+	// come to another one, behind PgBouncer. Where it cannot, see prepare.
 	c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	c.ConnConfig.OnNotice = noteWarning
 	c.ConnConfig.StatementCacheCapacity, c.ConnConfig.DescriptionCacheCapacity = 0, 0
