@@ -128,26 +128,33 @@ func TestTLS(t *testing.T) {
 		return c.SecureEndpoints()[0]
 	}
 	one, other := start(server), start(named)
+	plain := etcdtest.Start(t, 1, quick).Endpoints()[0]
 	identity := "&cert=" + client.Cert + "&key=" + client.Key
 	for what, c := range map[string]struct {
 		url   string
-		works bool
+		fails string // "" if it works
 	}{
-		"as it should be":        {"etcds://" + one + "?ca=" + client.CA + identity, true},
-		"by its files alone":     {"etcd://" + one + "?ca=" + client.CA + identity, true},
-		"without encryption":     {"etcd://" + one, false},
-		"no authority":           {"etcds://" + one + "?tls=true" + identity, false},
-		"another authority":      {"etcds://" + one + "?ca=" + foreign.CA + identity, false},
-		"no certificate":         {"etcds://" + one + "?ca=" + client.CA, false},
-		"another's certificate":  {"etcds://" + one + "?ca=" + client.CA + "&cert=" + foreign.Cert + "&key=" + foreign.Key, false},
-		"another name":           {"etcds://" + other + "?ca=" + client.CA + identity, false},
-		"another name, and said": {"etcds://" + other + "?ca=" + client.CA + identity + "&server-name=etcd.example.com", true},
+		"no TLS there":           {"etcds://" + plain + "?ca=" + client.CA, "check that etcd speaks TLS there"},
+		"as it should be":        {"etcds://" + one + "?ca=" + client.CA + identity, ""},
+		"by its files alone":     {"etcd://" + one + "?ca=" + client.CA + identity, ""},
+		"without encryption":     {"etcd://" + one, "does not answer"},
+		"no authority":           {"etcds://" + one + "?tls=true" + identity, "certificate signed by unknown authority"},
+		"another authority":      {"etcds://" + one + "?ca=" + foreign.CA + identity, "certificate signed by unknown authority"},
+		"no certificate":         {"etcds://" + one + "?ca=" + client.CA, "certificate required"},
+		"another's certificate":  {"etcds://" + one + "?ca=" + client.CA + "&cert=" + foreign.Cert + "&key=" + foreign.Key, "certificate required"},
+		"another name":           {"etcds://" + other + "?ca=" + client.CA + identity, "doesn't contain any IP SANs"},
+		"another name, and said": {"etcds://" + other + "?ca=" + client.CA + identity + "&server-name=etcd.example.com", ""},
 	} {
 		t.Run(what, func(t *testing.T) {
-			if !c.works {
+			if c.fails != "" {
 				t.Parallel() // they wait
 				_, err := OpenURL(t.Context(), c.url, WithTimeout(2*time.Second), WithAttemptTimeout(time.Second))
-				require.ErrorIs(t, err, ErrUnreachable)
+				require.ErrorContains(t, err, c.fails)
+				kind := ErrTLS
+				if strings.HasPrefix(c.url, "etcd:") {
+					kind = ErrUnreachable
+				}
+				require.ErrorIs(t, err, kind)
 				return
 			}
 			store, err := OpenURL(t.Context(), c.url)

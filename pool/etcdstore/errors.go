@@ -13,8 +13,12 @@ import (
 // What can be wrong, to be found by errors.Is.
 var (
 	// ErrUnreachable says that etcd has not answered in time. Calls succeed again
-	// once it does.
+	// once it does. Where TLS is what fails, it is [ErrTLS].
 	ErrUnreachable = errors.New("etcdstore: etcd does not answer; see that a majority of its members run and can be reached, and check the endpoints and whether they want TLS")
+
+	// ErrTLS says that no connection could be encrypted: one of the two sides does not
+	// accept the other's certificate, or etcd speaks without TLS at that port.
+	ErrTLS = errors.New("etcdstore: TLS with etcd fails; check that etcd speaks TLS there, the certificate authority (ca), the name in etcd's certificate (server-name), and the certificate shown to it (cert, key)")
 
 	// ErrCredentials says that etcd wants a user and a password, or others.
 	ErrCredentials = errors.New("etcdstore: etcd refuses the user or the password; give those of an etcd user")
@@ -40,6 +44,10 @@ func (s *Store) explain(err error) error {
 		kind = ErrFull
 	case !transient(err):
 		return fmt.Errorf("etcdstore: %w", err)
+	default:
+		if refused := s.refused.reason(); refused != nil {
+			return fmt.Errorf("%w: %w (%w)", ErrTLS, refused, err)
+		}
 	}
 	return fmt.Errorf("%w: %w", kind, err)
 }

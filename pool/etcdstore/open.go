@@ -37,6 +37,7 @@ type options struct {
 	clock    clock.Clock
 	log      *zap.Logger
 	dial     []grpc.DialOption
+	refused  refusal
 }
 
 // WithPrefix sets the prefix of all keys, [DefaultPrefix] by default. Pools with
@@ -89,7 +90,7 @@ func newOptions(opts []Option) (*options, error) {
 }
 
 func (o *options) store(client *clientv3.Client, own bool) *Store {
-	s := &Store{client: client, own: own, keys: keys{o.prefix}, clock: o.clock, timeout: o.timeout, attempt: o.attempt}
+	s := &Store{client: client, own: own, keys: keys{o.prefix}, clock: o.clock, timeout: o.timeout, attempt: o.attempt, refused: &o.refused}
 	if client != nil {
 		s.kv = client.KV
 	}
@@ -146,8 +147,8 @@ func (o *options) connect(ctx, life context.Context, members []string) (*clientv
 		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
 		MinConnectTimeout: 5 * time.Second,
 	})}, o.dial...)
-	if o.tls != nil && o.tls.ServerName != "" {
-		dial = append(dial, grpc.WithTransportCredentials(&named{credentials.NewTLS(o.tls), o.tls.ServerName}))
+	if o.tls != nil {
+		dial = append(dial, grpc.WithTransportCredentials(&handshakes{credentials.NewTLS(o.tls), o.tls.ServerName, &o.refused}))
 	}
 	client, err := clientv3.New(clientv3.Config{
 		Context:     life,
@@ -177,24 +178,6 @@ func (o *options) connect(ctx, life context.Context, members []string) (*clientv
 		return nil, err //nolint:wrapcheck // call does
 	}
 	return client, nil
-}
-
-// named is TLS to members that all have one name in their certificates. etcd's client
-// tells gRPC each one's address as its name, which comes before that of a [tls.Config].
-type named struct {
-	credentials.TransportCredentials
-
-	name string
-}
-
-// ClientHandshake implements [credentials.TransportCredentials].
-func (c *named) ClientHandshake(ctx context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return c.TransportCredentials.ClientHandshake(ctx, c.name, conn) //nolint:wrapcheck // gRPC reads it
-}
-
-// Clone implements [credentials.TransportCredentials].
-func (c *named) Clone() credentials.TransportCredentials {
-	return &named{c.TransportCredentials.Clone(), c.name}
 }
 
 func parseEndpoints(all []string) ([]string, error) {

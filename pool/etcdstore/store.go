@@ -25,6 +25,7 @@ type Store struct {
 	clock   clock.Clock
 	timeout time.Duration // of a call
 	attempt time.Duration // of one of its attempts
+	refused *refusal
 
 	closing context.Context //nolint:containedctx // it ends the calls under way
 	close   context.CancelFunc
