@@ -164,3 +164,65 @@ func TestAcceptedSlowly(t *testing.T) {
 	pass(time.Second)
 	assert.Equal(t, b.clock.Now(), b.acquire(second).Now)
 }
+
+// Whoever was asked nothing for hours follows no acceptance from then: its clock may have
+// been set to that time meanwhile, or lost as much.
+func TestAcceptedLongAgo(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		b := newBench(t, false, 3)
+		own := &ownClock{hooked: b.store}
+		first, second, log, pass := b.two(own)
+		require.NoError(t, first.AcceptClock(t.Context(), theNamespace))
+		for range 2 * 60 * 60 {
+			pass(time.Second)
+			if asked {
+				_, err := b.known(second).now(t.Context())
+				require.NoError(t, err)
+			}
+		}
+		if asked {
+			for range 4 { // it loses time, too little at once for a jump
+				own.ahead -= 400 * time.Millisecond
+				pass(time.Second)
+				_, err := b.known(second).now(t.Context())
+				require.NoError(t, err)
+			}
+		} else {
+			own.ahead = -time.Hour
+			for range 3 {
+				_, err := second.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+				require.ErrorIs(t, err, ErrClockJumped)
+				pass(2 * time.Second)
+			}
+		}
+		assert.NotContains(t, log.String(), "accepted at another server")
+	}
+}
+
+// A write takes longer than others wait to see it. What is written at last is what the
+// clock shows then.
+func TestAcceptanceThatTakesLong(t *testing.T) {
+	b := newBench(t, false, 3)
+	first, second, _, pass := b.two(b.store)
+	b.clock.Jump(time.Hour)
+	refused := func() {
+		for range 4 {
+			_, err := second.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+			require.ErrorIs(t, err, ErrClockJumped)
+			pass(time.Second)
+		}
+	}
+	refused()
+	slow := map[string]bool{"Write mark": true, "Write acceptance": true}
+	b.store.before = func(call string) error {
+		if slow[call] { // once
+			slow[call] = false
+			refused()
+		}
+		return nil
+	}
+	require.NoError(t, first.AcceptClock(t.Context(), theNamespace))
+	pass(2 * time.Second)
+	b.acquire(second)
+	assert.Equal(t, 2, b.store.calls["Write acceptance"])
+}

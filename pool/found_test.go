@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -146,4 +147,80 @@ func TestRenewalOfANodeThatIsNoneRaisesNoFloor(t *testing.T) {
 	require.ErrorIs(t, err, ErrLeaseLost)
 	_, err = p.Acquire(ctx, "n", l, NewToken())
 	require.NoError(t, err)
+}
+
+// shownStore makes a write of a namespace and says that it may be forgotten, as after
+// waiting in vain for a standby.
+type shownStore struct {
+	*Memory
+	breakOff bool
+}
+
+var errShown = errors.New("made, and no standby has it")
+
+func (s *shownStore) Write(ctx context.Context, w Write) (uint64, error) {
+	revision, err := s.Memory.Write(ctx, w)
+	if s.breakOff && w.OfNamespace && w.Namespace == "n" {
+		s.breakOff = false
+		return 0, errShown
+	}
+	return revision, err
+}
+
+// A floor that was only read may not be durable. It is written, once, by whoever says
+// that there is one.
+func TestFloorThatWasReadIsWritten(t *testing.T) {
+	c := foundClock()
+	s := &shownStore{Memory: NewMemory(c, false)}
+	first, second := foundPool(t, s, c), foundPool(t, s, c)
+	require.NoError(t, first.CreateNamespace(t.Context(), NewNamespace("n", foundLayout(t))))
+	_, err := second.space(t.Context(), "n")
+	require.NoError(t, err)
+	revision := func() uint64 {
+		r, err := s.Namespace(t.Context(), "n")
+		require.NoError(t, err)
+		return r.Revision
+	}
+	s.breakOff = true
+	require.ErrorIs(t, first.Doubt(t.Context()), errShown)
+	shown := revision()
+	require.NoError(t, second.Doubt(t.Context()))
+	written := revision()
+	assert.Greater(t, written, shown)
+	require.NoError(t, second.Doubt(t.Context()))
+	assert.Equal(t, written, revision(), "what was written is not written again")
+
+	// The same one that did not get through.
+	c.Advance(time.Second)
+	s.breakOff = true
+	require.ErrorIs(t, first.Doubt(t.Context()), errShown)
+	shown = revision()
+	require.NoError(t, first.Doubt(t.Context()))
+	assert.Greater(t, revision(), shown)
+}
+
+// A window that shows that records were lost is shown again, if the floor could not be
+// raised: its holder is not told that the lease is lost.
+func TestEvidenceIsNotLost(t *testing.T) {
+	for _, exclusive := range []bool{false, true} {
+		lender := newBench(t, exclusive, 0)
+		old := lender.acquire(lender.Local)
+		b := newBench(t, exclusive, 0) // knows nothing of it
+		failure := errors.New("no answer")
+		b.store.before = func(call string) error {
+			if call == "Write namespace" {
+				b.store.before = nil
+				return failure
+			}
+			return nil
+		}
+		_, err := b.renew(b.Local, old)
+		require.ErrorIs(t, err, failure)
+		assert.False(t, lost(err))
+		_, err = b.renew(b.Local, old)
+		assert.True(t, lost(err))
+		_, err = b.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+		var notYet *NotYetError
+		require.ErrorAs(t, err, &notYet, "a floor was raised")
+	}
 }

@@ -16,6 +16,7 @@ type guard struct {
 	mark    int64         // the highest time noted
 	marked  time.Duration // when, in time elapsed
 	offset  int64         // wall clock less elapsed time, as last believed
+	slack   int64         // how much ahead of that it may be: the reading had taken so long
 	checked time.Duration
 	jumped  bool
 }
@@ -28,18 +29,28 @@ const (
 	driftShare    = 1000
 )
 
-// begin starts with a mark read from the store, 0 where there is none.
-func (g *guard) begin(mark, wall int64, elapsed time.Duration) {
-	*g = guard{begun: true, mark: max(mark, wall), marked: elapsed, offset: wall - int64(elapsed), checked: elapsed}
+// reading is what the wall clock showed at some moment between asking and hearing.
+type reading struct {
+	wall         int64
+	asked, heard time.Duration
 }
 
-// look compares the wall clock with the time elapsed, and returns the time to go
-// by and whether the wall clock has jumped.
-func (g *guard) look(wall int64, elapsed time.Duration) (now int64, jumped bool) {
+// begin starts with a mark read from the store, 0 where there is none.
+func (g *guard) begin(mark int64, r reading) {
+	*g = guard{begun: true, mark: max(mark, r.wall), marked: r.heard, offset: r.wall - int64(r.heard), slack: int64(r.heard - r.asked), checked: r.heard}
+}
+
+// look compares the wall clock with the time elapsed, and returns the time to go by and
+// whether the wall clock has jumped. Of the moments when it may have been read, that one
+// is taken which speaks best for it, so that a slow answer is no jump: neither this one
+// nor the one that the guard began with.
+func (g *guard) look(r reading) (now int64, jumped bool) {
+	wall, elapsed := r.wall, min(max(time.Duration(r.wall-g.offset), r.asked), r.heard)
 	moved := wall - int64(elapsed) - g.offset
 	allowed := int64(jumpTolerance + (elapsed-g.checked)/driftShare)
-	if g.jumped = moved > allowed || moved < -allowed; !g.jumped {
+	if g.jumped = moved > allowed+g.slack || moved < -allowed; !g.jumped {
 		g.offset += moved
+		g.slack = max(0, min(g.slack-moved, int64(elapsed-r.asked)))
 		g.checked = elapsed
 		if wall > g.at(elapsed) {
 			g.mark, g.marked = wall, elapsed
@@ -52,7 +63,7 @@ func (g *guard) look(wall int64, elapsed time.Duration) (now int64, jumped bool)
 func (g *guard) at(elapsed time.Duration) int64 { return g.mark + int64(elapsed-g.marked) }
 
 // accept takes the wall clock as it is, and the mark back to it.
-func (g *guard) accept(wall int64, elapsed time.Duration) { g.begin(0, wall, elapsed) }
+func (g *guard) accept(r reading) { g.begin(0, r) }
 
 // agree reports whether a clock that shows wall may have shown accepted at some moment
 // of the time that has passed since.

@@ -21,7 +21,7 @@ type watch struct {
 func newWatch(t *testing.T, mark int64) *watch {
 	t.Helper()
 	w := &watch{T: t, wall: noon, elapsed: time.Hour}
-	w.begin(mark, w.wall, w.elapsed)
+	w.begin(mark, reading{w.wall, w.elapsed, w.elapsed})
 	return w
 }
 
@@ -31,7 +31,7 @@ func (w *watch) pass(d time.Duration) { w.wall, w.elapsed = w.wall+int64(d), w.e
 // is looks at the clocks, and compares the time to go by.
 func (w *watch) is(now int64, jumped bool) {
 	w.Helper()
-	got, gotJumped := w.look(w.wall, w.elapsed)
+	got, gotJumped := w.look(reading{w.wall, w.elapsed, w.elapsed})
 	assert.Equal(w, jumped, gotJumped, "jumped")
 	assert.Equal(w, now, got, "the time differs by %v", time.Duration(got-now))
 }
@@ -114,7 +114,7 @@ func TestGuardJumpIsNotForgotten(t *testing.T) {
 	w.wall += int64(time.Hour)
 	for range 100 {
 		w.pass(10 * time.Second)
-		_, jumped := w.look(w.wall, w.elapsed)
+		_, jumped := w.look(reading{w.wall, w.elapsed, w.elapsed})
 		require.True(t, jumped)
 	}
 }
@@ -123,13 +123,13 @@ func TestGuardNeverGoesBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(31, 32))
 	for range 200 {
 		w := newWatch(t, noon-int64(time.Hour)+r.Int64N(int64(2*time.Hour)))
-		last, _ := w.look(w.wall, w.elapsed)
+		last, _ := w.look(reading{w.wall, w.elapsed, w.elapsed})
 		for range 200 {
 			w.pass(time.Duration(r.Int64N(int64(3 * time.Second))))
 			if r.IntN(4) == 0 {
 				w.wall += r.Int64N(int64(2*time.Second)) - int64(time.Second)
 			}
-			now, jumped := w.look(w.wall, w.elapsed)
+			now, jumped := w.look(reading{w.wall, w.elapsed, w.elapsed})
 			require.GreaterOrEqual(t, now, last)
 			if !jumped {
 				require.GreaterOrEqual(t, now, w.wall)
@@ -144,9 +144,9 @@ func TestGuardAccepts(t *testing.T) {
 	for _, far := range []time.Duration{100 * time.Hour, -100 * time.Hour} {
 		w := newWatch(t, noon+int64(time.Hour))
 		w.wall += int64(far)
-		_, jumped := w.look(w.wall, w.elapsed)
+		_, jumped := w.look(reading{w.wall, w.elapsed, w.elapsed})
 		require.True(t, jumped)
-		w.accept(w.wall, w.elapsed)
+		w.accept(reading{w.wall, w.elapsed, w.elapsed})
 		w.is(w.wall, false)
 		w.pass(time.Minute)
 		w.is(w.wall, false)
@@ -157,13 +157,13 @@ func TestGuardAtTheEndsOfTime(t *testing.T) {
 	for _, wall := range []int64{math.MinInt64, math.MinInt64 + int64(time.Hour), -1, 0, math.MaxInt64 - 1, math.MaxInt64} {
 		w := newWatch(t, 0)
 		w.wall = wall
-		if _, jumped := w.look(w.wall, w.elapsed); !jumped {
+		if _, jumped := w.look(reading{w.wall, w.elapsed, w.elapsed}); !jumped {
 			t.Errorf("a wall clock that goes from %d to %d has not jumped", noon, wall)
 		}
 	}
 	// The one distance whose negative is itself.
 	var g guard
-	g.begin(0, 0, 0)
-	_, jumped := g.look(math.MinInt64, 0)
+	g.begin(0, reading{})
+	_, jumped := g.look(reading{wall: math.MinInt64})
 	assert.True(t, jumped)
 }

@@ -22,9 +22,9 @@ type keeper struct {
 	noted    int64 // the mark in the store
 	revision uint64
 
-	ahead    bool             // of the wall clock at the last look, for a mark that was
-	accepted uint64           // the revision of the last acceptance seen
-	seen     [2]time.Duration // when the notes were last read, and when before that
+	behind             bool             // the wall clock was, at the last look, a mark that was noted
+	acceptanceRevision uint64           // of the last acceptance seen
+	seen               [2]time.Duration // when the notes were last read, and when before that
 }
 
 const (
@@ -32,6 +32,8 @@ const (
 	lookEvery = time.Second
 	// noteEvery is how far the time goes on before the mark is written again.
 	noteEvery = 5 * time.Second
+	// followFor is how long an acceptance is followed that nobody has asked for here.
+	followFor = 10 * time.Minute
 	// markNode is the key of the mark's record, and acceptanceNode that of what the wall
 	// clock showed when it was last accepted: no node has such a number.
 	markNode       = -1
@@ -80,9 +82,9 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 	k.mu.Lock()
 	before := k.guard.jumped
 	// Another server may have been told to accept the clock that they share.
-	consult := (before || k.ahead) && !k.pool.store.Exclusive()
+	consult := (before || k.behind) && !k.pool.store.Exclusive()
 	k.mu.Unlock()
-	asked := k.pool.elapsed()
+	noticed := k.pool.elapsed()
 	var n notes
 	if !begun || consult {
 		var err error
@@ -90,29 +92,24 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 			return err
 		}
 	}
-	reading := asked
-	asked = k.pool.elapsed()
-	wall, err := k.pool.store.Now(ctx)
+	r, err := k.wall(ctx)
 	if err != nil {
-		return fmt.Errorf("pool: reading the store's clock: %w", err)
+		return err
 	}
-	elapsed := k.pool.elapsed()
+	wall := r.wall
 
 	k.mu.Lock()
 	var ahead time.Duration
 	if !k.guard.begun {
-		k.guard.begin(n.mark, wall, elapsed)
+		k.guard.begin(n.mark, r)
 		k.noted, k.revision = n.mark, n.markRevision
-		k.accepted, k.seen = n.acceptedRevision, [2]time.Duration{reading, reading}
+		k.acceptanceRevision, k.seen = n.acceptedRevision, [2]time.Duration{noticed, noticed}
 		ahead = time.Duration(n.mark - wall)
 	}
-	followed := consult && k.follow(n, wall, reading, elapsed)
-	// The clock was read at some moment between asking and hearing: at the one that
-	// speaks best for it, so that a slow answer is no jump.
-	elapsed = min(max(time.Duration(wall-k.guard.offset), asked), elapsed)
-	now, jumped := k.guard.look(wall, elapsed)
-	k.looked = elapsed
-	k.ahead = now-wall > int64(jumpTolerance)
+	followed := consult && k.follow(n, r, noticed)
+	now, jumped := k.guard.look(r)
+	k.looked = r.heard
+	k.behind = now-wall > int64(jumpTolerance)
 	due := !jumped && now-k.noted >= int64(noteEvery)
 	k.mu.Unlock()
 
@@ -137,19 +134,19 @@ func (k *keeper) look(ctx context.Context, begun bool) error {
 // follow takes the wall clock as it is, if somebody has accepted what it showed a short
 // while ago: on a server whose clock is the same, then, and not one of its own. That is
 // since the notes were last read, or the time before, for whoever accepts reads the clock
-// first and writes then; and if it has jumped, since it was last believed here. It needs
-// k.mu.
-func (k *keeper) follow(n notes, wall int64, reading, elapsed time.Duration) bool {
-	since := k.seen[1]
+// first and writes then; if it has jumped, since it was last believed here; and never
+// longer ago than followFor, where nobody has looked for so long. It needs k.mu.
+func (k *keeper) follow(n notes, r reading, noticed time.Duration) bool {
+	since := max(k.seen[1], r.heard-followFor)
 	if k.guard.jumped {
 		since = max(since, k.guard.checked)
 	}
-	fresh := n.acceptedRevision != k.accepted
-	k.accepted, k.seen = n.acceptedRevision, [2]time.Duration{reading, k.seen[0]}
-	if !fresh || !agree(n.accepted, wall, elapsed-since) {
+	fresh := n.acceptedRevision != 0 && n.acceptedRevision != k.acceptanceRevision
+	k.acceptanceRevision, k.seen = n.acceptedRevision, [2]time.Duration{noticed, k.seen[0]}
+	if !fresh || !agree(n.accepted, r.wall, r.heard-since) {
 		return false
 	}
-	k.guard.accept(wall, elapsed)
+	k.guard.accept(r)
 	k.noted, k.revision = n.mark, n.markRevision
 	return true
 }
@@ -163,15 +160,13 @@ func (k *keeper) sayAhead(ctx context.Context, by time.Duration) {
 // offset returns how far the store's clock is ahead of the time to go by, once there
 // has been a look at it.
 func (k *keeper) offset(ctx context.Context) (time.Duration, error) {
-	asked := k.pool.elapsed()
-	wall, err := k.pool.store.Now(ctx)
+	r, err := k.wall(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("pool: reading the store's clock: %w", err)
+		return 0, err
 	}
-	heard := k.pool.elapsed()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return time.Duration(wall - k.guard.at(asked+(heard-asked)/2)), nil
+	return time.Duration(r.wall - k.guard.at(r.asked+(r.heard-r.asked)/2)), nil
 }
 
 // note writes the mark. Only availability after a restart depends on it, so a
@@ -261,25 +256,49 @@ func (k *keeper) tryAccept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	asked := k.pool.elapsed()
-	wall, err := k.pool.store.Now(ctx)
+	r, err := k.wall(ctx)
 	if err != nil {
-		return fmt.Errorf("pool: reading the store's clock: %w", err)
+		return err
 	}
-	elapsed := k.pool.elapsed()
-	if err := k.write(ctx, wall, n.markRevision); err != nil {
+	if err := k.write(ctx, r.wall, n.markRevision); err != nil {
 		return err
 	}
 	accepted := n.acceptedRevision
 	if !k.pool.store.Exclusive() {
 		// After the mark: whoever follows goes on from there.
-		if accepted, err = k.put(ctx, acceptanceNode, wall, n.acceptedRevision); err != nil {
+		if r, accepted, err = k.tell(ctx, accepted); err != nil {
 			return err
 		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.guard.accept(wall, asked+(elapsed-asked)/2)
-	k.accepted, k.seen = accepted, [2]time.Duration{elapsed, elapsed}
+	k.guard.accept(r)
+	k.acceptanceRevision, k.seen = accepted, [2]time.Duration{r.heard, r.heard}
 	return nil
+}
+
+// tell notes what the wall clock shows, for servers that go by the same. They compare it
+// with theirs, and so it must not be old when they come to see it: a note that took long
+// to write is written anew.
+func (k *keeper) tell(ctx context.Context, revision uint64) (r reading, written uint64, err error) {
+	for range attempts {
+		if r, err = k.wall(ctx); err != nil {
+			break
+		}
+		revision, err = k.put(ctx, acceptanceNode, r.wall, revision)
+		if err != nil || k.pool.elapsed()-r.asked < lookEvery {
+			break
+		}
+	}
+	return r, revision, err
+}
+
+// wall reads the store's clock.
+func (k *keeper) wall(ctx context.Context) (r reading, err error) {
+	r.asked = k.pool.elapsed()
+	if r.wall, err = k.pool.store.Now(ctx); err != nil {
+		return r, fmt.Errorf("pool: reading the store's clock: %w", err)
+	}
+	r.heard = k.pool.elapsed()
+	return r, nil
 }

@@ -155,3 +155,61 @@ func TestTimeUnderRace(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// slowClock is a store whose clock is read at once, and told late.
+type slowClock struct {
+	*Memory
+	late func()
+}
+
+func (s *slowClock) Now(ctx context.Context) (int64, error) {
+	now, err := s.Memory.Now(ctx)
+	if late := s.late; late != nil {
+		s.late = nil
+		late()
+	}
+	return now, err
+}
+
+// A clock that was told late, when a pool began or when it was accepted, has not jumped
+// when it is told at once. By how much it was late is made up for once.
+func TestClockToldLateHasNotJumped(t *testing.T) {
+	c := foundClock()
+	s := &slowClock{Memory: NewMemory(c, false)}
+	elapsed := time.Duration(0)
+	p := New(s, WithElapsed(func() time.Duration { return elapsed }))
+	require.NoError(t, p.CreateNamespace(t.Context(), NewNamespace("n", foundLayout(t))))
+	pass := func(d time.Duration) {
+		c.Advance(d)
+		elapsed += d
+	}
+	late := func() { pass(3 * time.Second) }
+	look := func() (time.Duration, error) {
+		pass(time.Minute)
+		space, err := p.space(t.Context(), "n")
+		require.NoError(t, err)
+		now, err := space.now(t.Context())
+		return time.Duration(c.Now() - now), err
+	}
+	for _, slow := range []func() (time.Duration, error){
+		func() (time.Duration, error) { s.late = late; return look() },
+		func() (time.Duration, error) { s.late = late; return 0, p.AcceptClock(t.Context(), "n") },
+	} {
+		_, err := slow()
+		require.NoError(t, err)
+		s.late = late // and once more
+		_, err = look()
+		require.NoError(t, err)
+		for range 3 {
+			behind, err := look()
+			require.NoError(t, err)
+			assert.Zero(t, behind)
+		}
+		c.Jump(time.Second)
+		_, err = look()
+		require.ErrorIs(t, err, ErrClockJumped)
+		c.Jump(-time.Second)
+		_, err = look()
+		require.NoError(t, err)
+	}
+}

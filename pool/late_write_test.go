@@ -159,14 +159,29 @@ func TestGivenUpReleaseEndsExhaustion(t *testing.T) {
 // it, not even for a moment.
 func TestAProofFromBeforeAReleaseProvesNothing(t *testing.T) {
 	var e exhaustion
-	assert.Zero(t, e.until())
+	assert.Zero(t, e.until(10))
 	freed := e.freed.Load()
-	e.last.Store(&proof{100, freed})
-	assert.EqualValues(t, 100, e.until())
+	e.last.Store(&proof{10, 100, freed})
+	assert.EqualValues(t, 100, e.until(10))
 	e.freed.Add(1)
-	assert.Zero(t, e.until())
-	e.last.Store(&proof{200, freed}) // the search began before
-	assert.Zero(t, e.until())
-	e.last.Store(&proof{200, e.freed.Load()})
-	assert.EqualValues(t, 200, e.until())
+	assert.Zero(t, e.until(10))
+	e.last.Store(&proof{10, 200, freed}) // the search began before
+	assert.Zero(t, e.until(10))
+	e.last.Store(&proof{10, 200, e.freed.Load()})
+	assert.EqualValues(t, 200, e.until(10))
+	assert.Zero(t, e.until(9), "the clock that it was made by has been set back")
+}
+
+// A write that says nothing of a lease's renewals, a late repetition's, does not make a
+// pool forget that there may be some which are not in the record.
+func TestRepetitionForgetsNoRenewals(t *testing.T) {
+	s, p, _, g := lateLease(t)
+	restarted := New(s, WithElapsed(p.elapsed))
+	s.delay = true
+	require.ErrorIs(t, restarted.Release(t.Context(), Release{Namespace: g.Namespace, Node: g.Node, Token: g.Token, Last: g.From}), context.DeadlineExceeded)
+	s.late = nil // that is never made
+	_, err := restarted.Acquire(t.Context(), g.Namespace, foundLayout(t), g.Token)
+	require.NoError(t, err)
+	_, err = restarted.Renew(t.Context(), lateRenewal(g))
+	require.NoError(t, err)
 }

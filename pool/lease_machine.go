@@ -199,13 +199,14 @@ func (m *machine) accept(e event, now int64) []action {
 
 // off returns a [*ClockOffError] if it is the clocks' fault that a window cannot
 // be used: the own clock is further before its start than generators wait, though
-// it has begun by the pool's, or was past its end before the pool was asked. That
-// it is past the end only now may be this process's fault, which was stopped.
+// it has begun by the pool's, or was past its end before the pool was asked, though it
+// is not over by the pool's. That it is past the end only now may be this process's
+// fault, which was stopped; and what is over by both was granted to a request before.
 func (m *machine) off(g Grant, now int64) error {
 	switch {
 	case min(start(m.layout, g.From), g.Now) > later(now, m.limit):
 		return &ClockOffError{By: time.Duration(now - g.Now)}
-	case m.sent >= start(m.layout, g.Until):
+	case m.sent >= start(m.layout, g.Until) && g.Now < start(m.layout, g.Until):
 		return &ClockOffError{By: time.Duration(m.sent - g.Now)}
 	}
 	return nil

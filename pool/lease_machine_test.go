@@ -634,3 +634,31 @@ func TestClockOffErrorSaysWhichWay(t *testing.T) {
 	assert.Equal(t, "pool: this machine's clock is 1h0m0s ahead of the pool's, too far to use a lease; correct one of them", (&ClockOffError{By: time.Hour}).Error())
 	assert.Equal(t, "pool: this machine's clock is 1.5s behind the pool's, too far to use a lease; correct one of them", (&ClockOffError{By: -1500 * time.Millisecond}).Error())
 }
+
+// A grant whose reply was lost comes again, when it is over by both clocks: that is no
+// clock's fault.
+func TestGrantFoundLateBlamesNoClock(t *testing.T) {
+	d := newLife(t)
+	d.hold()
+	d.now += int64(3 * time.Second)
+	d.do(event{kind: rang})
+	var token Token
+	for _, a := range d.do(event{kind: refused, request: d.m.request, err: ErrLeaseLost}) {
+		if a.kind == toAcquire {
+			token = a.token
+		}
+	}
+	g := d.grantOf(token, 9, d.now)
+	d.do(event{kind: refused, request: d.m.request, err: context.DeadlineExceeded})
+	d.now += int64(15 * time.Second)
+	d.do(event{kind: rang})
+	g.Now = d.now
+	said := 0
+	for _, a := range d.do(event{kind: granted, request: d.m.request, grant: g}) {
+		if a.err != nil {
+			said++
+			require.ErrorIs(t, a.err, errLate)
+		}
+	}
+	assert.Positive(t, said)
+}

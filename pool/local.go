@@ -160,8 +160,9 @@ func (p *Local) Renew(ctx context.Context, r Renewal) (Grant, error) {
 		return g, nil
 	}
 	if errors.Is(err, ErrLeaseLost) {
-		if evidence, doubtful := s.doubt(ctx, r, now); doubtful != nil || evidence {
-			return Grant{}, errors.Join(err, doubtful)
+		if doubtful := s.doubt(ctx, r, now); doubtful != nil {
+			// Not that the lease is lost: then nobody would show that window again.
+			return Grant{}, doubtful
 		}
 	}
 	return Grant{}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
@@ -21,17 +22,18 @@ type exhaustion struct {
 	last  atomic.Pointer[proof]
 }
 
-// proof says that no node is free before a time, unless one was given back since the
-// search for it began.
+// proof says that no node is free from one time to another, Unix ns, unless one was
+// given back since the search for it began.
 type proof struct {
-	until int64 // Unix ns
-	freed uint64
+	made, until int64
+	freed       uint64
 }
 
-// until returns the time before which no node is free; 0 where that is not known.
-func (e *exhaustion) until() int64 {
+// until returns the time before which no node is free; 0 where that is not known. A
+// proof that was made later than now was made by a clock that is not gone by any more.
+func (e *exhaustion) until(now int64) int64 {
 	p := e.last.Load()
-	if p == nil || p.freed != e.freed.Load() {
+	if p == nil || p.freed != e.freed.Load() || now < p.made {
 		return 0
 	}
 	return p.until
@@ -58,7 +60,7 @@ func (s *space) acquire(ctx context.Context, use Use, token Token, now int64) (G
 	if wait := start(ns.Layout, ns.Floor) - now; ns.Floor > 0 && wait > int64(ns.Layout.Unit()) {
 		return Grant{}, &NotYetError{RetryAfter: time.Duration(wait)} // as each node would say
 	}
-	if until := known.until(); now < until {
+	if until := known.until(now); now < until {
 		e.RetryAfter = time.Duration(until - now)
 		return Grant{}, e
 	}
@@ -74,7 +76,7 @@ func (s *space) acquire(ctx context.Context, use Use, token Token, now int64) (G
 	}
 	if p.earliest < math.MaxInt64 {
 		e.RetryAfter = time.Duration(max(1, p.earliest-now))
-		known.last.Store(&proof{s.believe(p.earliest, now), freed})
+		known.last.Store(&proof{now, s.believe(p.earliest, now), freed})
 	}
 	return Grant{}, e
 }
@@ -228,7 +230,7 @@ func (p *probe) search(ctx context.Context, ns *Namespace) (found bool, err erro
 // try reads the nodes of some runs from a store that others write to as well, and tries
 // those that can be had.
 func (p *probe) try(ctx context.Context, ns *Namespace, runs [][2]int64) (found bool, err error) {
-	var seen []Node
+	var seen []seenNode
 	for _, r := range runs {
 		if seen, err = p.look(ctx, ns, seen, r[0], r[1]); err != nil {
 			return false, err
@@ -236,13 +238,16 @@ func (p *probe) try(ctx context.Context, ns *Namespace, runs [][2]int64) (found 
 	}
 	// What the token has already comes first: another server may have granted it, or
 	// this one before it was restarted, when the nodes before were taken.
-	if own := slices.IndexFunc(seen, func(n Node) bool { return n.Token == p.token }); own >= 0 {
+	if own := slices.IndexFunc(seen, func(n seenNode) bool { return n.Token == p.token }); own >= 0 {
 		if found, err := p.tryNode(ctx, ns, seen[own].Number); found || err != nil {
 			return found, err
 		}
 	}
 	for _, n := range seen {
-		if _, err := acquire(ns, n, p.use, p.token, p.now); err != nil && p.skip(ns, n, err) {
+		if n.err != nil {
+			return false, n.err
+		}
+		if _, err := acquire(ns, n.Node, p.use, p.token, p.now); err != nil && p.skip(ns, n.Node, err) {
 			continue
 		}
 		if found, err := p.tryNode(ctx, ns, n.Number); found || err != nil {
@@ -252,20 +257,30 @@ func (p *probe) try(ctx context.Context, ns *Namespace, runs [][2]int64) (found 
 	return false, nil
 }
 
+// seenNode is a node as it was read, or what is wrong with its record. That stops those
+// who come to it, and nobody who finds another node before.
+type seenNode struct {
+	Node
+
+	err error
+}
+
 // look adds a run of nodes to those seen.
-func (p *probe) look(ctx context.Context, ns *Namespace, seen []Node, first, run int64) ([]Node, error) {
+func (p *probe) look(ctx context.Context, ns *Namespace, seen []seenNode, first, run int64) ([]seenNode, error) {
 	before := len(seen)
 	for node := first; node < first+run; node++ {
-		seen = append(seen, Node{Number: node})
+		seen = append(seen, seenNode{Node: Node{Number: node}})
 	}
 	records, err := p.space.pool.store.Nodes(ctx, p.space.name, first, first+run-1)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // a store's errors say themselves what is wrong
 	}
 	for _, r := range records {
-		if seen[before+int(r.Node-first)], err = decodeNode(ns, r.Node, r.Value); err != nil {
-			return nil, err
+		if r.Node < first || r.Node >= first+run {
+			return nil, fmt.Errorf("pool: the store was asked for nodes %d to %d of namespace %q, and has answered with %d", first, first+run-1, p.space.name, r.Node)
 		}
+		n, err := decodeNode(ns, r.Node, r.Value)
+		seen[before+int(r.Node-first)] = seenNode{n, err}
 	}
 	return seen, nil
 }

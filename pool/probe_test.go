@@ -282,3 +282,65 @@ func TestAnotherServerFindsWhatATokenHas(t *testing.T) {
 		require.Equal(t, g.Until, again.Until)
 	}
 }
+
+// A record that cannot be read stops those who come to its node, and nobody else.
+func TestDamagedRecordStopsNobodyElse(t *testing.T) {
+	b := newBench(t, false, 5)
+	ns, err := b.store.Memory.Namespace(t.Context(), theNamespace)
+	require.NoError(t, err)
+	_, err = b.store.Write(t.Context(), Write{Namespace: theNamespace, NamespaceRevision: ns.Revision, Node: 7, Value: []byte("{")})
+	require.NoError(t, err)
+	var damaged *RecordError
+	_, err = b.Acquire(t.Context(), theNamespace, b.ns.Layout, Token{7: 7, 15: 1}) // it begins with node 7
+	require.ErrorAs(t, err, &damaged)
+	for node := range byte(7) {
+		g, err := b.Acquire(t.Context(), theNamespace, b.ns.Layout, Token{7: node, 15: 1})
+		require.NoError(t, err)
+		assert.EqualValues(t, node, g.Node)
+	}
+	_, err = b.Acquire(t.Context(), theNamespace, b.ns.Layout, Token{15: 2})
+	require.ErrorAs(t, err, &damaged, "it comes to node 7")
+}
+
+// straying is a store that answers with a node that it was not asked for.
+type straying struct{ *hooked }
+
+func (s straying) Nodes(ctx context.Context, name string, first, last int64) ([]NodeRecord, error) {
+	records, err := s.hooked.Nodes(ctx, name, first, last)
+	if first >= 0 {
+		records = append(records, NodeRecord{Node: last + 1, Record: Record{Revision: 1, Value: []byte("{}")}})
+	}
+	return records, err
+}
+
+func TestStoreThatAnswersWithOtherNodes(t *testing.T) {
+	b := newBench(t, false, 3)
+	p := New(straying{b.store}, WithElapsed(b.elapsed))
+	_, err := p.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+	require.ErrorContains(t, err, "has answered with 8")
+}
+
+// A clock that was ahead has proved that all nodes are taken until then. Once it is set
+// right, that is no reason not to look.
+func TestExhaustionByAClockThatWasAhead(t *testing.T) {
+	b := newBench(t, false, 1)
+	first, second, _, pass := b.two(b.store)
+	accept := func() {
+		for _, p := range []*Local{first, second} {
+			require.NoError(t, p.AcceptClock(t.Context(), theNamespace))
+		}
+	}
+	b.clock.Jump(time.Hour)
+	accept()
+	taken := []Grant{b.acquire(first), b.acquire(first)}
+	_, err := second.Acquire(t.Context(), theNamespace, b.ns.Layout, b.token())
+	_, exhausted := errors.AsType[*ExhaustedError](err)
+	require.True(t, exhausted, "%v", err)
+	b.clock.Jump(-time.Hour)
+	accept()
+	for _, g := range taken {
+		b.release(first, g)
+	}
+	pass(3 * time.Second)
+	b.acquire(second)
+}

@@ -32,10 +32,11 @@ type space struct {
 	exhausted [Legacy + 1]exhaustion // by use
 }
 
-// versioned is a namespace's record as last read.
+// versioned is a namespace's record as last read or written.
 type versioned struct {
 	Namespace
 	revision uint64
+	durable  bool // it was written here, and that was acknowledged
 }
 
 // entry is what is known of a node's record.
@@ -53,7 +54,8 @@ type entry struct {
 	// have granted more than it says, up to its Until.
 	reopened bool
 	// unsure says that a write to an exclusive store was given up, and may still
-	// be made: what was read since counts only if the next write comes through.
+	// be made, or that the store may have lost records, and refuses to write before it
+	// is settled: what was read counts only if the next write comes through.
 	unsure bool
 	// ahead is a write under way that makes stored greater, or nil. Nothing else is
 	// written before it is settled, and nothing is granted on it.
@@ -84,6 +86,8 @@ func (s *space) open(ctx context.Context) error {
 	}
 	if s.pool.store.Exclusive() {
 		ns := s.current()
+		store, ok := s.pool.store.(interface{ Doubtful() string })
+		doubtful := ok && store.Doubtful() != ""
 		records, err := s.pool.store.Nodes(ctx, s.name, 0, ns.Layout.MaxNode())
 		if err != nil {
 			return fmt.Errorf("pool: reading the nodes of namespace %q: %w", s.name, err)
@@ -93,7 +97,7 @@ func (s *space) open(ctx context.Context) error {
 			if err := e.read(ns, r.Node, r.Record); err != nil {
 				return err
 			}
-			e.reopened = true
+			e.reopened, e.unsure = true, doubtful
 			s.entries[r.Node] = e
 			if !e.node.Token.IsZero() {
 				s.granted[e.node.Token] = r.Node
@@ -129,7 +133,8 @@ func (s *space) reread(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.namespace.Store(&versioned{*n, r.Revision})
+	last := s.namespace.Load()
+	s.namespace.Store(&versioned{*n, r.Revision, last != nil && last.durable && last.revision == r.Revision})
 	return nil
 }
 
@@ -237,7 +242,8 @@ func (s *space) fetch(ctx context.Context, e *entry) error {
 }
 
 // since reports whether n is the lease that a record has, as it was then or renewed
-// since within what the record reaches.
+// since. If the record is another one, revoked or retired, or reaches less far, a write
+// that was given up has been made, and it is the record that counts.
 func (n *Node) since(record Node) bool {
 	return !n.Token.IsZero() && n.Token == record.Token && n.From == record.From && n.Revision >= record.Revision &&
 		n.Until <= record.Until && n.Revoked == record.Revoked && n.Retired == record.Retired
@@ -274,9 +280,7 @@ func (s *space) update(ctx context.Context, node, now int64, rule func(*Namespac
 			e.known = false
 			continue
 		case next == e.node && !e.unsure && s.pool.store.Exclusive():
-			// What others write to may show what is not durable yet, or never will be, as
-			// when the wait for a standby was broken off. So there it is written again.
-			return nil
+			return nil // see raiseFloorTo
 		case s.covers(e, next):
 			next.Highest = e.node.Highest
 			e.node, e.reopened = next, false
@@ -330,8 +334,9 @@ func (s *space) write(ctx context.Context, ns *versioned, e *entry, next Node, n
 		s.hand(next.Number, e.node.Token, next.Token)
 	}
 	next.Highest = record.Highest
-	e.known, e.node, e.stored, e.revision = true, next, record.Until, revision
-	e.reopened, e.unsure = false, false
+	// To write the same lease again, as for a repetition, says nothing of its renewals.
+	e.reopened = e.reopened && next.Token == e.node.Token && next.Revision == e.node.Revision
+	e.known, e.node, e.stored, e.revision, e.unsure = true, next, record.Until, revision, false
 	return nil
 }
 
@@ -424,7 +429,7 @@ func Hearsay(ctx context.Context) context.Context { return context.WithValue(ctx
 
 // doubt raises the floor if a renewal shows a window that the store knows nothing
 // of: the store is an old copy.
-func (s *space) doubt(ctx context.Context, r Renewal, now int64) (evidence bool, err error) {
+func (s *space) doubt(ctx context.Context, r Renewal, now int64) error {
 	var highest int64
 	if s.has(r.Node) {
 		e := s.entry(r.Node)
@@ -434,14 +439,14 @@ func (s *space) doubt(ctx context.Context, r Renewal, now int64) (evidence bool,
 		s.leave(e)
 	}
 	if ctx.Value(hearsay{}) != nil || r.Until <= highest || r.Until > s.current().Layout.MaxTick()+1 || r.Token.IsZero() {
-		return false, nil // nothing new, or nothing that any pool can have granted
+		return nil // nothing new, or nothing that any pool can have granted
 	}
 	// Not for each of many that show the same within a second.
 	if ns := s.current(); later(start(ns.Layout, ns.Floor), time.Second) < later(now, ns.Terms.Horizon) {
 		s.pool.log.ErrorContext(ctx, "the store has lost records: a client shows a window that it does not know; no window will begin before a horizon from now",
 			"namespace", s.name, "node", r.Node, "shown_until", r.Until, "highest_known", highest)
 	}
-	return true, s.raiseFloor(ctx, now)
+	return s.raiseFloor(ctx, now)
 }
 
 // raiseFloor keeps new windows from beginning before a horizon from now, which no
@@ -458,7 +463,9 @@ func (s *space) raiseFloorTo(ctx context.Context, floor int64) error {
 		cur := s.namespace.Load()
 		next := cur.Namespace
 		next.Floor = max(cur.Floor, floor)
-		if next.Floor == cur.Floor {
+		if next.Floor == cur.Floor && (cur.durable || s.pool.store.Exclusive()) {
+			// What others write to may show what is not durable yet, or never will be, as
+			// when the wait for a standby was broken off. So there it is written again.
 			return nil
 		}
 		value, err := encodeNamespace(&next)
@@ -469,7 +476,7 @@ func (s *space) raiseFloorTo(ctx context.Context, floor int64) error {
 			Namespace: s.name, NamespaceRevision: cur.revision, OfNamespace: true, Value: value,
 		})
 		if err == nil {
-			s.namespace.Store(&versioned{next, revision})
+			s.namespace.Store(&versioned{next, revision, true})
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {

@@ -60,6 +60,8 @@ func (h *hooked) Write(ctx context.Context, w Write) (uint64, error) {
 		call = "Write namespace"
 	case w.Node == markNode:
 		call = "Write mark"
+	case w.Node == acceptanceNode:
+		call = "Write acceptance"
 	}
 	if err := h.ask(call); err != nil {
 		return 0, err

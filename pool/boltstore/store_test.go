@@ -272,3 +272,42 @@ func TestSettle(t *testing.T) {
 	s = open(t, path, WithClock(c))
 	assert.Empty(t, s.Doubtful())
 }
+
+// A renewal that would need no write is refused as well: what is written ahead in an
+// old copy may have become another holder's since.
+func TestDoubtfulStoreRenewsNothing(t *testing.T) {
+	path := newPath(t)
+	c := clocktest.New(time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC))
+	l := layout.Default()
+	elapsed := pool.WithElapsed(func() time.Duration { return time.Duration(c.Now()) })
+	s := open(t, path, WithClock(c))
+	p := pool.New(s, elapsed)
+	ns := pool.NewNamespace(name, l)
+	ns.Ranges = []pool.Range{{}} // node 0 alone
+	require.NoError(t, p.CreateNamespace(t.Context(), ns))
+	old, err := p.Acquire(t.Context(), name, l, pool.NewToken())
+	require.NoError(t, err)
+	renew := func(p *pool.Local) (pool.Grant, error) {
+		return p.Renew(t.Context(), pool.Renewal{Namespace: name, Node: old.Node, Token: old.Token, Revision: old.Revision, Until: old.Until, Nonce: pool.NewToken()})
+	}
+	c.Advance(time.Second)
+	old, err = renew(p)
+	require.NoError(t, err)
+	copied, err := os.ReadFile(path)
+	require.NoError(t, err)
+	c.Advance(21 * time.Second) // its window is over, and what was written ahead is not
+	_, err = p.Acquire(t.Context(), name, l, pool.NewToken())
+	require.NoError(t, err)
+	require.NoError(t, p.Close())
+
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(path, copied, 0o600))
+	s = open(t, path, WithClock(c))
+	require.NotEmpty(t, s.Doubtful())
+	p = pool.New(s, elapsed)
+	_, err = renew(p)
+	require.ErrorIs(t, err, ErrDoubtful)
+	require.NoError(t, s.Settle(t.Context(), p))
+	_, err = renew(p)
+	require.ErrorIs(t, err, pool.ErrLeaseLost)
+}
