@@ -35,13 +35,20 @@ func held(t *testing.T, p *pool.Local, granted []pool.Grant) {
 	var notYet *pool.NotYetError
 	require.ErrorAs(t, err, &notYet)
 	assert.Greater(t, notYet.RetryAfter, time.Minute)
+	from := floor(t, p)
+	for _, g := range granted {
+		assert.LessOrEqual(t, g.Until, from)
+	}
+}
+
+// floor is the tick before which no window begins.
+func floor(t *testing.T, p *pool.Local) int64 {
+	t.Helper()
 	all, err := p.Namespaces(t.Context())
 	require.NoError(t, err)
 	at := slices.IndexFunc(all, func(ns pool.Namespace) bool { return ns.Name == name })
 	require.GreaterOrEqual(t, at, 0)
-	for _, g := range granted {
-		assert.LessOrEqual(t, g.Until, all[at].Floor)
-	}
+	return all[at].Floor
 }
 
 func stored(t *testing.T, s *Store) (nodes []int64) {

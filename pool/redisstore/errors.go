@@ -106,6 +106,7 @@ func (s *Store) explain(err error) error {
 	case errors.Is(err, redis.ErrClosed):
 		return pool.ErrClosed
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		s.seek()
 		return fmt.Errorf("pool: Redis at %s: %w", s.address, err)
 	}
 	for _, r := range replies() {
@@ -116,6 +117,7 @@ func (s *Store) explain(err error) error {
 	if _, ok := errors.AsType[redis.Error](err); ok {
 		return s.errorf(ErrUnsupported, err, "it does not do what a store needs: use Redis 6.2 or newer, or what is like it")
 	}
+	s.seek()
 	return s.errorf(ErrUnreachable, err, "it cannot be reached: check the address, the network and TLS, and that the server runs")
 }
 
