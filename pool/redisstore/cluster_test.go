@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,21 +213,23 @@ func usable(t *testing.T, s *Store) {
 
 // grants are what workers get who acquire a lease each and renew it all the time.
 type grants struct {
-	mu  sync.Mutex
-	all []pool.Grant
-	end sync.WaitGroup
+	mu    sync.Mutex
+	all   []pool.Grant
+	stop  atomic.Bool
+	ended chan struct{}
 }
 
 // work starts workers, each of which ends as soon as it is refused, and waits until there
 // are some grants.
 func work(t *testing.T, p *pool.Local, refused func(error)) *grants {
 	t.Helper()
-	g := new(grants)
+	g := &grants{ended: make(chan struct{})}
 	enough := make(chan struct{})
+	var workers sync.WaitGroup
 	for range 4 {
-		g.end.Go(func() {
+		workers.Go(func() {
 			got, err := p.Acquire(t.Context(), name, layout.Default(), pool.NewToken())
-			for err == nil {
+			for err == nil && !g.stop.Load() {
 				g.mu.Lock()
 				if g.all = append(g.all, got); len(g.all) == 200 {
 					close(enough)
@@ -237,25 +240,27 @@ func work(t *testing.T, p *pool.Local, refused func(error)) *grants {
 			refused(err)
 		})
 	}
+	go func() {
+		workers.Wait()
+		close(g.ended)
+	}()
 	select {
 	case <-enough:
-	case <-ended(&g.end):
+	case <-g.ended:
 	}
 	return g
 }
 
-func ended(all *sync.WaitGroup) <-chan struct{} {
-	c := make(chan struct{})
-	go func() {
-		all.Wait()
-		close(c)
-	}()
-	return c
-}
-
 // granted waits for the workers, and returns the last grant of each node.
-func (g *grants) granted() []pool.Grant {
-	g.end.Wait()
+func (g *grants) granted(t *testing.T) []pool.Grant {
+	t.Helper()
+	select {
+	case <-g.ended:
+	case <-time.After(waitFor):
+		g.stop.Store(true)
+		<-g.ended
+		t.Fatal("leases are renewed as if nothing had happened")
+	}
 	last := map[int64]pool.Grant{}
 	for _, got := range g.all {
 		last[got.Node] = got
@@ -292,7 +297,7 @@ func TestClusterFailover(t *testing.T) {
 	first := leases(t, p, 5)
 	g := work(t, p, func(error) {})
 	c.Replicas[0].Do("CLUSTER", "FAILOVER", "TAKEOVER")
-	granted := append(g.granted(), first...)
+	granted := append(g.granted(t), first...)
 	held(t, p, granted)
 	assert.Contains(t, log.String(), "another one took over: run ID")
 	usable(t, s)
@@ -320,7 +325,7 @@ func TestClusterMasterIsGone(t *testing.T) {
 		p := newPool(t, s)
 		g := work(t, p, func(err error) { assert.ErrorIs(t, err, ErrUnreachable) })
 		gone()
-		granted := g.granted()
+		granted := g.granted(t)
 		c.Replicas[i].Do("CLUSTER", "FAILOVER", "TAKEOVER")
 		answers(t, s)
 		held(t, p, granted)

@@ -109,6 +109,9 @@ func (s *Store) explain(err error) error {
 		s.seek()
 		return fmt.Errorf("pool: Redis at %s: %w", s.address, err)
 	}
+	if errors.Is(err, redis.Nil) && strings.Contains(err.Error(), "sentinels") { // go-redis has no error for that
+		return s.errorf(ErrUnreachable, err, "the Sentinels know no master of this name: check the one in the URL (master_name)")
+	}
 	for _, r := range replies() {
 		if replied(err, r.prefix) {
 			return s.errorf(r.kind, err, "%s", r.text)
