@@ -184,7 +184,7 @@ func again(t *testing.T, s *Store) {
 	before := floor(t, newPool(t, s))
 	require.Eventually(t, func() bool {
 		_, err := s.Now(t.Context())
-		return err == nil && strings.Contains(s.Doubtful(), "another one took over")
+		return err == nil && s.Doubtful() != ""
 	}, waitFor, tick)
 	require.NoError(t, s.Settle(t.Context(), nil))
 	assert.Greater(t, floor(t, newPool(t, s)), before)
@@ -305,7 +305,8 @@ func TestClusterFailover(t *testing.T) {
 	assert.NotContains(t, other.String(), "may have lost records", "the other masters' stores have no part in it")
 	t.Logf("%d grants acknowledged of %d nodes, %d nodes kept", len(g.all), len(granted), len(stored(t, s)))
 
-	// The old master follows, and takes over again by what it has of the new one.
+	// The old master follows, and takes over again, whether or not it has heard of the
+	// floors: what it noted of itself is of an earlier history.
 	old := c.Masters[0]
 	require.Eventually(t, func() bool {
 		info, _ := old.Do("INFO", "replication").(string)

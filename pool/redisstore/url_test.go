@@ -85,7 +85,7 @@ func TestNumbersInURLs(t *testing.T) {
 		"pipeline_pool_size", "pipeline_read_buffer_size", "pipeline_write_buffer_size",
 	} {
 		for _, kind := range []string{"redis://127.0.0.1:1?", "redis+cluster://127.0.0.1:1?max_redirects=-1&", "redis+sentinel://127.0.0.1:1?master_name=m&"} {
-			for _, n := range []int{-5, -1, 0, 1, 3_000_000_000, 1 << 62} {
+			for _, n := range []int64{-5, -1, 0, 1, 3_000_000_000, 1 << 62} {
 				address := fmt.Sprintf("%smax_retries=-1&%s=%d", kind, option, n)
 				assert.NotPanics(t, func() {
 					_, err := Open(t.Context(), address, quiet())
