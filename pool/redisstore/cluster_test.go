@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -308,10 +307,7 @@ func TestClusterFailover(t *testing.T) {
 	// The old master follows, and takes over again, whether or not it has heard of the
 	// floors: what it noted of itself is of an earlier history.
 	old := c.Masters[0]
-	require.Eventually(t, func() bool {
-		info, _ := old.Do("INFO", "replication").(string)
-		return strings.Contains(info, "role:slave") && strings.Contains(info, "master_link_status:up")
-	}, waitFor, tick)
+	follows(t, old)
 	old.Do("CLUSTER", "FAILOVER", "TAKEOVER")
 	again(t, s)
 }

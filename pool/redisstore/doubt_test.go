@@ -283,6 +283,16 @@ func follow(t *testing.T, replica, master *redistest.Server) {
 	}, waitFor, tick)
 }
 
+// follows waits until a server that was a master follows another one.
+func follows(t *testing.T, old *redistest.Server) {
+	t.Helper()
+	c := client(t, old.URL())
+	require.Eventually(t, func() bool {
+		info, err := c.Info(t.Context(), "replication").Result()
+		return err == nil && strings.Contains(info, "role:slave") && strings.Contains(info, "master_link_status:up")
+	}, waitFor, tick)
+}
+
 // A replica that takes over may be behind; and so may the old master which is a replica
 // for a while, and takes over again.
 func TestFailover(t *testing.T) {

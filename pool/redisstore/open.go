@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -56,7 +57,7 @@ func Open(ctx context.Context, address string, opts ...Option) (*Store, error) {
 		return nil, err
 	}
 	client := t.connect()
-	s, err := New(ctx, client, append(opts[:len(opts):len(opts)], func(o *options) { o.shown = t.shown })...)
+	s, err := New(ctx, client, append(slices.Clip(opts), func(o *options) { o.shown = t.shown })...)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -47,7 +46,7 @@ func TestSentinelMasterIsKilled(t *testing.T) {
 	g := work(t, p, func(err error) { assert.ErrorIs(t, err, ErrUnreachable) })
 	master.Kill()
 	granted := g.granted(t)
-	answers(t, s)
+	sentinel.Impatient(watched, func() { answers(t, s) })
 	assert.Contains(t, s.Doubtful(), "another one took over: run ID")
 	held(t, p, granted)
 	assert.Contains(t, log.String(), "no window begins before a horizon from now")
@@ -76,7 +75,7 @@ func TestSentinelMasterHangs(t *testing.T) {
 	g := work(t, p, func(error) {})
 	master.Freeze()
 	granted = append(granted, g.granted(t)...)
-	answers(t, s)
+	sentinel.Impatient(watched, func() { answers(t, s) })
 	held(t, p, granted)
 	usable(t, s)
 
@@ -91,10 +90,7 @@ func TestSentinelMasterHangs(t *testing.T) {
 		return errors.Is(err, ErrReadOnly) || errors.Is(err, ErrRefused)
 	}, waitFor, tick)
 	t.Logf("%d grants in all; the old master refuses: %v", len(granted), refused)
-	require.Eventually(t, func() bool {
-		info, _ := master.Do("INFO", "replication").(string)
-		return strings.Contains(info, "role:slave") && strings.Contains(info, "master_link_status:up")
-	}, waitFor, tick)
+	follows(t, master)
 	_, err := stray.Now(t.Context())
 	require.ErrorIs(t, err, ErrReadOnly)
 	_, err = stray.Write(t.Context(), pool.Write{Namespace: name, NamespaceRevision: mustNamespace(t, stray), Node: 1, Value: []byte("x")})

@@ -11,14 +11,15 @@ import (
 )
 
 // StartSentinel starts a Sentinel that watches a master under a name, and may replace it
-// alone. It waits until it knows the master's replicas, of which there are so many.
+// alone, but has a minute's patience: see [Server.Impatient]. It waits until it knows the
+// master's replicas, of which there are so many.
 func StartSentinel(tb testing.TB, name string, master *Server, replicas int) *Server {
 	tb.Helper()
 	s := start(tb, FreePort, func(s *Server) []string {
 		file := filepath.Join(s.dir, "sentinel.conf") // which it writes, too
 		text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %q\nlogfile %q\n", s.Port, s.dir, filepath.Join(s.dir, "log")) +
 			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1\n", name, master.Port) +
-			fmt.Sprintf("sentinel down-after-milliseconds %s 1000\nsentinel failover-timeout %s 5000\n", name, name)
+			fmt.Sprintf("sentinel down-after-milliseconds %s 60000\nsentinel failover-timeout %s 5000\n", name, name)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
 		}
@@ -41,4 +42,13 @@ func StartSentinel(tb testing.TB, name string, master *Server, replicas int) *Se
 		return err == nil && up == replicas
 	})
 	return s
+}
+
+// Impatient has a Sentinel take a master for dead that has not answered for half a second,
+// while something is done. A machine under load makes every master look so now and then.
+func (s *Server) Impatient(name string, while func()) {
+	s.tb.Helper()
+	s.Do("SENTINEL", "SET", name, "down-after-milliseconds", 500)
+	while()
+	s.Do("SENTINEL", "SET", name, "down-after-milliseconds", 60_000)
 }
