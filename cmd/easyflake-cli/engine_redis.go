@@ -14,16 +14,13 @@ import (
 // that records may be lost, which the servers of a new store have to be told about.
 func redisEngine() engine {
 	return engine{
-		schemes: []string{"redis", "rediss"},
+		schemes: []string{"redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"},
 		form:    "redis://USER@HOST",
 		valid: func(url string) error {
-			if _, rest, _ := strings.Cut(url, "://"); rest != "" {
-				if _, err := redis.ParseURL(url); err == nil {
-					return nil
-				}
+			if _, rest, _ := strings.Cut(url, "://"); rest != "" && redisstore.CheckURL(url) == nil {
+				return nil
 			}
-			// An error's text may have a part of the password in it.
-			return &redisstore.Error{Kind: redisstore.ErrAddress, Text: redisstore.Redacted(url) + " is no URL of a Redis server: it must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS; write characters of a password that mean something in a URL as %XX"}
+			return &redisstore.Error{Kind: redisstore.ErrAddress, Text: redisstore.Redacted(url) + " is no URL of a Redis server: it must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS; redis+cluster://USER:PASSWORD@HOST:PORT?addr=HOST:PORT for a cluster; or redis+sentinel://HOST:PORT?master_name=NAME&username=USER&password=PASSWORD; write characters of a password that mean something in a URL as %XX"}
 		},
 		redacted: redisstore.Redacted,
 		open: func(ctx context.Context, url string, how engineHow) (pool.Store, error) {

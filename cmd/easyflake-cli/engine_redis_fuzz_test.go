@@ -26,6 +26,11 @@ func FuzzRedisURL(f *testing.F) {
 	}
 	f.Add("rediss", "u", "", "", "host?skip_verify=true")
 	f.Add("unix", "u", "", "", "/run/redis.sock?db=1")
+	f.Add("redis+cluster", "u", "", "", "host:1?addr=host:2&pool_size=9")
+	f.Add("rediss+cluster", "u", "/", "?", "[::1]/0")
+	f.Add("redis+sentinel", "u", "", "", "host/1?master_name=m&username=u")
+	f.Add("rediss+sentinel", "", "?", "&", "host?addr=h:1&master_name=m")
+	f.Add("redis+", "u", "+", "", "host")
 	e := redisEngine()
 	f.Fuzz(func(t *testing.T, scheme, user, left, right, rest string) {
 		if strings.Contains(scheme+user+left+right+rest, secret) || strings.Contains(scheme, "@") {

@@ -8,6 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/easyflake/easyflake/pool/redisstore/redistest"
 )
 
 // emptyRedis returns the URL of a database of its own in the Redis of the tests, which
@@ -51,4 +53,20 @@ func TestRedis(t *testing.T) {
 	_, text = runs(t, statusUsage, "next", "--pool", "redis://u:S3cr3t@h/x/y")
 	assert.NotContains(t, text, "S3cr3t")
 	assert.Contains(t, text, "redis://u@h")
+}
+
+// The master may be named by Sentinel, and the server be a cluster.
+func TestRedisOfSeveralServers(t *testing.T) {
+	master, member := redistest.Start(t), redistest.StartCluster(t, 1, 0).Masters[0]
+	sentinel := redistest.StartSentinel(t, "main", master, 0)
+	for _, address := range []string{
+		"redis+sentinel://" + sentinel.Addr() + "/1?master_name=main",
+		"redis+cluster://" + member.Addr() + "?addr=127.0.0.1:1",
+	} {
+		out, _ := runs(t, statusOK, "namespace", "create", "orders", "--pool", address)
+		shown, _, _ := strings.Cut(address, "?")
+		assert.Contains(t, out, "created namespace orders in "+shown)
+		out, _ = runs(t, statusOK, "namespace", "list", "--pool", address)
+		assert.Contains(t, out, "orders")
+	}
 }

@@ -128,8 +128,11 @@ func unsecret(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
 	}
-	return passwords().ReplaceAllString(text, "$1@")
+	return passwordOptions().ReplaceAllString(passwords().ReplaceAllString(text, "$1@"), "$1")
 }
+
+// passwordOptions finds those that are options of URLs.
+func passwordOptions() *regexp.Regexp { return regexp.MustCompile(`([?&]\w*password=)[^\s&"']*`) }
 
 // storeCmd is a family of commands about databases that keep leases.
 type storeCmd struct {

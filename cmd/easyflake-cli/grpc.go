@@ -22,7 +22,7 @@ type grpcCmd struct {
 
 	hostFlags
 
-	Store    storeValue `placeholder:"URL" env:"EASYFLAKE_STORE" help:"Where the leases are kept: bolt:PATH; a database that several servers may share, etcd://HOST,HOST,HOST, postgres://USER@HOST/DATABASE or redis://USER@HOST; or memory: for trying things out (bolt: in your state folder)."`
+	Store    storeValue `placeholder:"URL" env:"EASYFLAKE_STORE" help:"Where the leases are kept: bolt:PATH; a database that several servers may share, etcd://HOST,HOST,HOST, postgres://USER@HOST/DATABASE or redis://USER@HOST (redis+cluster://, redis+sentinel://); or memory: for trying things out (bolt: in your state folder)."`
 	Fresh    bool       `help:"With --store memory:, or with a Redis that is empty: say that nobody has a lease of an earlier server. Else nothing is granted in the first two minutes."`
 	Restored bool       `help:"Say that the store was put back from a backup, or is lost for good: nothing is granted before all that it may have forgotten is over, about two minutes."`
 

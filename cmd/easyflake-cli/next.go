@@ -15,7 +15,7 @@ import (
 type nextCmd struct {
 	Count     countValue  `short:"n" default:"1" placeholder:"N" help:"How many IDs to print (1)."`
 	Node      *string     `xor:"pool,namespace" placeholder:"N" help:"Number of this node, in place of a leased one. No two running programs may share it, and no pool may lease it."`
-	Pool      poolValue   `xor:"pool" placeholder:"URL" env:"EASYFLAKE_POOL" help:"Pool to lease a node from: grpc://HOST[:PORT],..., unix:PATH, etcd://HOST,HOST, postgres://USER@HOST/DATABASE, redis://HOST, file:PATH or bolt:PATH. Without it, your own, on this machine."`
+	Pool      poolValue   `xor:"pool" placeholder:"URL" env:"EASYFLAKE_POOL" help:"Pool to lease a node from: grpc://HOST[:PORT],..., unix:PATH, etcd://HOST,HOST, postgres://USER@HOST/DATABASE, redis://HOST (or redis+cluster://, redis+sentinel://), file:PATH or bolt:PATH. Without it, your own, on this machine."`
 	Namespace string      `xor:"namespace" placeholder:"NAME" help:"Namespace of the pool. Without it, the one for the layout."`
 	Layout    layoutValue `default:"easyflake" placeholder:"LAYOUT" help:"Layout of the IDs (easyflake): a name from 'layout list', or text such as node=10,sequence=12."`
 	Strategy  string      `default:"sharded" enum:"mutex,atomic,sharded" placeholder:"NAME" help:"Generator to use: mutex, atomic or sharded (sharded)."`

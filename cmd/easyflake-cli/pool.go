@@ -338,7 +338,7 @@ func (p *openPool) forLayout(ctx context.Context, l layout.Layout) (string, erro
 
 // poolFlags say which pool a command is for.
 type poolFlags struct {
-	Pool     poolValue `placeholder:"URL" env:"EASYFLAKE_POOL" help:"Pool: grpc://HOST[:PORT],..., unix:PATH, etcd://HOST,HOST, postgres://USER@HOST/DATABASE, redis://HOST, file:PATH or bolt:PATH. Without it, your own, which 'next' uses."`
+	Pool     poolValue `placeholder:"URL" env:"EASYFLAKE_POOL" help:"Pool: grpc://HOST[:PORT],..., unix:PATH, etcd://HOST,HOST, postgres://USER@HOST/DATABASE, redis://HOST (or redis+cluster://, redis+sentinel://), file:PATH or bolt:PATH. Without it, your own, which 'next' uses."`
 	Restored bool      `help:"Say that the file or the database was put back from a backup, or is lost for good: no window begins before those that may have been forgotten are over."`
 
 	remoteFlags

@@ -48,8 +48,19 @@
 // never was a store.
 //
 // It cannot notice that single keys were deleted or set back, and cannot prevent that
-// an old master which is cut off from its replicas goes on granting to whoever still
-// reaches it, while its successor does, too. "min-replicas-to-write" bounds that.
+// an old master which is cut off from its replicas, or hung while one took over, goes on
+// granting to whoever still reaches it, while its successor does, too. That does no harm
+// for as long as the windows which it grants end before the successor's floor: for a
+// horizon less a window, a minute by default, from when the successor was settled.
+// "min-replicas-to-write" bounds it.
+//
+// # Sentinel and clusters
+//
+// With the client of a Sentinel or a cluster (see [Open] and [New]) the store follows the
+// master. While its keys are moved to another server of a cluster, writes are refused now
+// and then ([ErrRefused]: try again); once they are there the floors are raised, though
+// nothing was lost. Only the prefix decides which server of a cluster has a store; two
+// prefixes may share one.
 //
 // # Errors
 //

@@ -35,13 +35,20 @@ func held(t *testing.T, p *pool.Local, granted []pool.Grant) {
 	var notYet *pool.NotYetError
 	require.ErrorAs(t, err, &notYet)
 	assert.Greater(t, notYet.RetryAfter, time.Minute)
+	from := floor(t, p)
+	for _, g := range granted {
+		assert.LessOrEqual(t, g.Until, from)
+	}
+}
+
+// floor is the tick before which no window begins.
+func floor(t *testing.T, p *pool.Local) int64 {
+	t.Helper()
 	all, err := p.Namespaces(t.Context())
 	require.NoError(t, err)
 	at := slices.IndexFunc(all, func(ns pool.Namespace) bool { return ns.Name == name })
 	require.GreaterOrEqual(t, at, 0)
-	for _, g := range granted {
-		assert.LessOrEqual(t, g.Until, all[at].Floor)
-	}
+	return all[at].Floor
 }
 
 func stored(t *testing.T, s *Store) (nodes []int64) {
@@ -273,6 +280,16 @@ func follow(t *testing.T, replica, master *redistest.Server) {
 		info, err := c.Info(t.Context(), "replication").Result()
 		got, keys := c.DBSize(t.Context()).Result()
 		return err == nil && keys == nil && got == n && strings.Contains(info, "master_link_status:up")
+	}, waitFor, tick)
+}
+
+// follows waits until a server that was a master follows another one.
+func follows(t *testing.T, old *redistest.Server) {
+	t.Helper()
+	c := client(t, old.URL())
+	require.Eventually(t, func() bool {
+		info, err := c.Info(t.Context(), "replication").Result()
+		return err == nil && strings.Contains(info, "role:slave") && strings.Contains(info, "master_link_status:up")
 	}, waitFor, tick)
 }
 

@@ -106,7 +106,11 @@ func (s *Store) explain(err error) error {
 	case errors.Is(err, redis.ErrClosed):
 		return pool.ErrClosed
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		s.seek()
 		return fmt.Errorf("pool: Redis at %s: %w", s.address, err)
+	}
+	if errors.Is(err, redis.Nil) && strings.Contains(err.Error(), "sentinels") { // go-redis has no error for that
+		return s.errorf(ErrUnreachable, err, "the Sentinels know no master of this name: check the one in the URL (master_name)")
 	}
 	for _, r := range replies() {
 		if replied(err, r.prefix) {
@@ -116,6 +120,7 @@ func (s *Store) explain(err error) error {
 	if _, ok := errors.AsType[redis.Error](err); ok {
 		return s.errorf(ErrUnsupported, err, "it does not do what a store needs: use Redis 6.2 or newer, or what is like it")
 	}
+	s.seek()
 	return s.errorf(ErrUnreachable, err, "it cannot be reached: check the address, the network and TLS, and that the server runs")
 }
 

@@ -1,16 +1,15 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
-
-	"github.com/easyflake/easyflake/pool/internal/redacted"
 )
 
 // Option changes how a store is opened.
@@ -20,6 +19,7 @@ type options struct {
 	prefix string
 	log    *slog.Logger
 	fresh  bool
+	shown  string // where the server is, unless the client says so
 }
 
 // WithPrefix sets what all keys begin with, "easyflake:" by default. Stores of other
@@ -35,34 +35,35 @@ func WithLogger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 // makes IDs repeat. It means nothing where there is anything.
 func WithFresh() Option { return func(o *options) { o.fresh = true } }
 
-// Open opens the store of a server, by a URL as go-redis reads it:
+// Open opens the store of a server, of a cluster, or of the master that Sentinel names, by
+// a URL as go-redis reads it, but for the second part of the scheme:
 //
 //	redis://USER:PASSWORD@HOST:PORT/DATABASE?OPTIONS
 //	rediss://...                               over TLS
 //	unix://USER:PASSWORD@PATH?db=DATABASE
+//	redis+cluster://USER:PASSWORD@HOST:PORT?addr=HOST:PORT&addr=...&OPTIONS
+//	redis+sentinel://HOST:PORT/DATABASE?master_name=NAME&addr=HOST:PORT&...
+//	rediss+cluster://..., rediss+sentinel://...
 //
-// No error and no log line shows the password.
+// For a cluster, some of its members are named; for Sentinel, some Sentinels (at port
+// 26379, unless another one is given), and what they call the master. The user and the
+// password before a Sentinel's name are for the Sentinels; those for the server are the
+// options username and password.
+//
+// No error and no log line shows a password.
 func Open(ctx context.Context, address string, opts ...Option) (*Store, error) {
-	o, err := redis.ParseURL(address)
-	if err != nil { // which may show a part of the password
-		return nil, &Error{Kind: ErrAddress, Text: "the address is no URL of a Redis server: it must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS, special characters in the password escaped, and its options those of go-redis"}
+	t, err := parse(address)
+	if err != nil {
+		return nil, err
 	}
-	o.ContextTimeoutEnabled = true
-	o.DialerRetries = 1 // what was not sent is sent again anyway
-	o.DisableIdentity = true
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	client := redis.NewClient(o)
-	s, err := New(ctx, client, opts...)
+	client := t.connect()
+	s, err := New(ctx, client, append(slices.Clip(opts), func(o *options) { o.shown = t.shown })...)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
 	s.own = true
 	return s, nil
 }
-
-// Redacted returns a URL as it may be shown to anybody: without the password and the
-// options, among which can be another one. It need not be a valid one.
-func Redacted(address string) string { return redacted.URL(address, "", "redis", "rediss", "unix") }
 
 // New opens the store that a client reaches: of a server, of whichever Sentinel calls
 // the master, or of a cluster. It must not read from replicas, nor be a Ring, which puts
@@ -86,14 +87,20 @@ func New(ctx context.Context, client redis.UniversalClient, opts ...Option) (*St
 	switch c := client.(type) {
 	case *redis.Client:
 		s.address = fmt.Sprintf("%s/%d", c.Options().Addr, c.Options().DB)
+		if c.Options().Addr == "FailoverClient" { // which is what all of them say
+			s.address = fmt.Sprintf("the master of a Sentinel/%d", c.Options().DB)
+		}
 	case *redis.ClusterClient:
-		s.address = strings.Join(c.Options().Addrs, ",")
+		if len(c.Options().Addrs) > 0 { // else it is a Sentinel's
+			s.address = strings.Join(c.Options().Addrs, ",")
+		}
 		if c.Options().ReadOnly {
 			return nil, s.errorf(ErrReadOnly, nil, "the client reads from replicas, which may be behind: make one without ReadOnly, RouteByLatency and RouteRandomly")
 		}
 	case *redis.Ring:
 		return nil, s.errorf(ErrUnsupported, nil, "a Ring puts keys elsewhere when a server is gone: use the client of a server, of Sentinel or of a cluster")
 	}
+	s.address = cmp.Or(s.shown, s.address)
 	if err := s.begin(ctx); err != nil {
 		return nil, err
 	}

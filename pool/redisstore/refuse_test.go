@@ -54,6 +54,9 @@ func TestAddresses(t *testing.T) {
 	for _, url := range []string{
 		"", "localhost", "http://localhost", "redis://u:secret/x@localhost", "redis://u:12/secret@localhost",
 		"redis://u:secret@localhost/x", "redis://u:secret@localhost?what=secret", "redis://u:%secret@localhost", "\x00secret",
+		"redis+cluster://u:secret@localhost/1", "redis+cluster://u:secret@localhost?addr=secret", "redis+other://u:secret@localhost", "unix+cluster://u:secret@/x",
+		"redis+sentinel://u:secret@localhost", "redis+sentinel://u:secret@localhost/x?master_name=m", "redis+sentinel://localhost?master_name=m&route_by_latency=true&password=secret",
+		"redis+sentinel://localhost?master_name=m&route_randomly=true", "redis+sentinel://localhost?master_name=m&sentinel_password=secret", "+cluster://localhost",
 	} {
 		refused(t, url, ErrAddress, "redis://USER:PASSWORD@HOST")
 	}

@@ -40,6 +40,15 @@ func (s *Store) eval(ctx context.Context, script *redis.Script, keys []string, a
 	return reply, s.explain(err)
 }
 
+// seek has the client of a cluster ask who the masters are, after one has not answered.
+// By itself it asks once a minute, and where a server that does answer sends it elsewhere:
+// nobody does that in place of a server that is gone.
+func (s *Store) seek() {
+	if c, ok := s.client.(*redis.ClusterClient); ok {
+		c.ReloadState(context.Background()) // begins it, and does not wait
+	}
+}
+
 func (s *Store) usable(ctx context.Context) error {
 	if s.closed.Load() {
 		return pool.ErrClosed

@@ -91,6 +91,7 @@ func (s *Store) repeat(ctx context.Context, args []any) (n int64, broken bool, e
 		if _, replied := errors.AsType[redis.Error](err); replied || errors.Is(err, redis.ErrClosed) {
 			break // nothing was written this time
 		}
+		s.seek()
 		broken = broken || !unsent(err)
 		c := clock.System{}
 		if i == attempts-1 || c.Wait(ctx, c.Now()+int64(10*time.Millisecond<<(2*i))) != nil {

@@ -3,11 +3,13 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -22,7 +24,7 @@ type Server struct {
 
 	tb   testing.TB
 	dir  string
-	args []string
+	args func() []string
 	cmd  *exec.Cmd
 	stop func() // kills the process, and waits for its end
 }
@@ -40,12 +42,25 @@ func Missing(tb testing.TB, format string, args ...any) {
 // and waits until it answers.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
+	port := FreePort
+	if slices.Contains(args, "--cluster-enabled") {
+		port = freePorts
+	}
+	return start(tb, port, func(s *Server) []string {
+		return append([]string{"--port", s.PortText(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--repl-diskless-sync-delay", "0", "--logfile", filepath.Join(s.dir, "log")}, args...)
+	})
+}
+
+// start starts a server at a port of its choice, with the arguments that it has there.
+func start(tb testing.TB, port func(testing.TB) int, args func(*Server) []string) *Server {
+	tb.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		Missing(tb, "no redis-server in the PATH: %v", err)
 	}
-	s := &Server{tb: tb, dir: tb.TempDir(), args: args}
+	s := &Server{tb: tb, dir: tb.TempDir()}
+	s.args = func() []string { return args(s) }
 	for range 5 { // another process may take the port first
-		s.Port = FreePort(tb)
+		s.Port = port(tb)
 		err := s.Try()
 		if err == nil {
 			break
@@ -78,16 +93,33 @@ func FreePort(tb testing.TB) int {
 	return number
 }
 
+// freePorts returns a free port to which a cluster's own, 10000 above it, is free, too.
+func freePorts(tb testing.TB) int {
+	tb.Helper()
+	for range 1000 {
+		port := FreePort(tb)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+10000)) // fails above 65535
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	tb.Fatal("no port is free together with the one 10000 above it")
+	return 0
+}
+
 // URL is where it is.
-func (s *Server) URL() string { return "redis://127.0.0.1:" + s.PortText() }
+func (s *Server) URL() string { return "redis://" + s.Addr() }
 
 // PortText is its port as Redis' commands want it.
 func (s *Server) PortText() string { return strconv.Itoa(s.Port) }
 
+// Addr is where it is, for clients' options.
+func (s *Server) Addr() string { return "127.0.0.1:" + s.PortText() }
+
 // Try starts a server that was killed, and waits until it answers.
 func (s *Server) Try() error {
-	args := append([]string{"--port", s.PortText(), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--logfile", filepath.Join(s.dir, "log")}, s.args...)
-	cmd := exec.Command("redis-server", args...)
+	cmd := exec.Command("redis-server", s.args()...)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -97,7 +129,7 @@ func (s *Server) Try() error {
 		end = cmd.Wait()
 		close(ended)
 	}()
-	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + s.PortText(), DialerRetries: 1, MaxRetries: -1})
+	c := s.client()
 	defer func() { _ = c.Close() }()
 	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
@@ -123,6 +155,55 @@ func (s *Server) Try() error {
 			return fmt.Errorf("redis-server does not answer: %w", err)
 		case <-again.C:
 		}
+	}
+}
+
+func (s *Server) client() *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: s.Addr(), DialerRetries: 1, MaxRetries: -1})
+}
+
+// Do has the server carry out a command, and returns the reply.
+func (s *Server) Do(args ...any) any {
+	s.tb.Helper()
+	c := s.client()
+	defer func() { _ = c.Close() }()
+	reply, err := c.Do(context.Background(), args...).Result()
+	if err != nil {
+		s.tb.Fatalf("%v: %v", args, err)
+	}
+	return reply
+}
+
+// until waits until something is so.
+func until(tb testing.TB, what string, so func() bool) {
+	tb.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !so() {
+		select {
+		case <-deadline.C:
+			tb.Fatalf("waited in vain until %s", what)
+		case <-again.C:
+		}
+	}
+}
+
+// Freeze has the server hang: its connections stay open, and nothing is answered.
+func (s *Server) Freeze() { s.suspend(true) }
+
+// Wake lets a server that was frozen go on.
+func (s *Server) Wake() { s.suspend(false) }
+
+func (s *Server) suspend(stop bool) {
+	s.tb.Helper()
+	err := suspend(s.cmd.Process, stop)
+	if errors.Is(err, errors.ErrUnsupported) {
+		s.tb.Skip("this system cannot make a process hang")
+	}
+	if err != nil {
+		s.tb.Fatal(err)
 	}
 }
 
