@@ -39,19 +39,26 @@ func NewSharded(l layout.Layout, src Source, opts ...Option) (*Sharded, error) {
 // Next returns a new ID. It waits for the clock as the policy and the limits say;
 // [Sharded.NextContext] can be interrupted.
 func (g *Sharded) Next() (layout.ID, error) {
-	// The clock is read before pinning, for it may be anybody's code. Of a TSC
-	// the bare counter is enough: the shard knows what it reads in its tick.
 	var reading uint64
-	switch {
-	case g.tsc != nil:
+	var t *shards
+	var s *shard
+	if g.tsc != nil {
+		// The bare counter is enough: the shard knows what it reads in its tick. It
+		// is read last, for a CPU begins nothing that comes after RDTSC before that
+		// is done, and goes on with what came before meanwhile.
+		t = g.shards.Load()
+		s = t.pin()
 		reading = clock.Cycles()
-	case g.coarse != nil:
-		reading = uint64(g.coarse.Now())
-	default:
-		reading = uint64(g.clock.Now())
+	} else {
+		// Other clocks are read before pinning, for they may be anybody's code.
+		if g.coarse != nil {
+			reading = uint64(g.coarse.Now())
+		} else {
+			reading = uint64(g.clock.Now())
+		}
+		t = g.shards.Load()
+		s = t.pin()
 	}
-	t := g.shards.Load()
-	s := t.pin()
 	// The fast path: there is a block of the tick that the clock shows, and
 	// the window that it was reserved under is in force.
 	if reading-s.start < s.length && s.left != 0 && s.window == g.window.Load() {
