@@ -44,8 +44,8 @@ func (g *Sharded) Next() (layout.ID, error) {
 	var s *shard
 	if g.tsc != nil {
 		// The bare counter is enough: the shard knows what it reads in its tick. It
-		// is read last, for a CPU begins nothing that comes after RDTSC before that
-		// is done, and goes on with what came before meanwhile.
+		// is read last: pinning was measured to cost nothing before it, while the
+		// reading is under way, and its own time after it.
 		t = g.shards.Load()
 		s = t.pin()
 		reading = clock.Cycles()

@@ -3,6 +3,7 @@ package pool
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -225,4 +226,26 @@ func TestAcceptanceThatTakesLong(t *testing.T) {
 	pass(2 * time.Second)
 	b.acquire(second)
 	assert.Equal(t, 2, b.store.calls["Write acceptance"])
+
+	b.store.before = func(call string) error { // always
+		if call == "Write acceptance" {
+			pass(time.Second)
+		}
+		return nil
+	}
+	require.NoError(t, first.AcceptClock(t.Context(), theNamespace))
+	assert.Equal(t, 2+3, b.store.calls["Write acceptance"])
+	failure := errors.New("no answer")
+	b.store.before = func(call string) error {
+		if call == "Write acceptance" {
+			pass(time.Second)
+			if b.store.calls[call] == 2+3+2 {
+				return failure
+			}
+		}
+		return nil
+	}
+	b.clock.Jump(time.Hour)
+	require.NoError(t, first.AcceptClock(t.Context(), theNamespace), "it was told once")
+	b.acquire(first)
 }

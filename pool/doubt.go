@@ -30,7 +30,7 @@ func (p *Local) noteDoubt(ctx context.Context) error {
 	if err := p.usable(); err != nil {
 		return err
 	}
-	for range attempts {
+	for range floorAttempts {
 		at, revision, err := p.doubted(ctx)
 		if err != nil {
 			return err

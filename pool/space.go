@@ -53,9 +53,9 @@ type entry struct {
 	// reopened says that the record was written by an earlier process that may
 	// have granted more than it says, up to its Until.
 	reopened bool
-	// unsure says that a write to an exclusive store was given up, and may still
-	// be made, or that the store may have lost records, and refuses to write before it
-	// is settled: what was read counts only if the next write comes through.
+	// unsure says that what was read from an exclusive store counts only if the next
+	// write comes through: a write was given up, and may still be made; or the store is
+	// doubtful, and refuses writes until it is settled.
 	unsure bool
 	// ahead is a write under way that makes stored greater, or nil. Nothing else is
 	// written before it is settled, and nothing is granted on it.
@@ -72,6 +72,10 @@ type pending struct {
 // only if they make progress.
 const attempts = 16
 
+// floorAttempts is that for floors, which all servers raise at once when their engine
+// comes back: each has to come through, and most of them only after others.
+const floorAttempts = 16 * attempts
+
 func (s *space) current() *Namespace { return &s.namespace.Load().Namespace }
 
 // open reads the namespace, and from an exclusive store all of its nodes.
@@ -86,8 +90,7 @@ func (s *space) open(ctx context.Context) error {
 	}
 	if s.pool.store.Exclusive() {
 		ns := s.current()
-		store, ok := s.pool.store.(interface{ Doubtful() string })
-		doubtful := ok && store.Doubtful() != ""
+		doubtful := Doubtful(s.pool.store) != ""
 		records, err := s.pool.store.Nodes(ctx, s.name, 0, ns.Layout.MaxNode())
 		if err != nil {
 			return fmt.Errorf("pool: reading the nodes of namespace %q: %w", s.name, err)
@@ -459,7 +462,7 @@ func (s *space) raiseFloor(ctx context.Context, now int64) error {
 func (s *space) raiseFloorTo(ctx context.Context, floor int64) error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	for range attempts {
+	for range floorAttempts {
 		cur := s.namespace.Load()
 		next := cur.Namespace
 		next.Floor = max(cur.Floor, floor)

@@ -55,6 +55,22 @@ type WriteBeginner interface {
 	BeginWrite(w Write) (wait func(context.Context) (revision uint64, err error))
 }
 
+// Doubter is what a [Store] may be as well, if it can tell that it may have lost records.
+// A pool then grants nothing on what it reads there before that is settled. Whoever puts
+// something before a store passes that on, as by [Doubtful].
+type Doubter interface {
+	// Doubtful says why records may be lost; "" where nothing speaks for it, or no more.
+	Doubtful() string
+}
+
+// Doubtful asks a store, if it is a [Doubter].
+func Doubtful(s Store) string {
+	if d, ok := s.(Doubter); ok {
+		return d.Doubtful()
+	}
+	return ""
+}
+
 // ErrConflict says that a record has changed since it was read.
 var ErrConflict = errors.New("pool: the record has changed since it was read")
 

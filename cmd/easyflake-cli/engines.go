@@ -132,7 +132,7 @@ func unsecret(text string) string {
 }
 
 // passwordOptions finds those that are options of URLs.
-func passwordOptions() *regexp.Regexp { return regexp.MustCompile(`([?&]\w*password=)[^\s&"']*`) }
+func passwordOptions() *regexp.Regexp { return regexp.MustCompile(`(?i)([?&]\w*password=)[^\s&]*`) }
 
 // storeCmd is a family of commands about databases that keep leases.
 type storeCmd struct {

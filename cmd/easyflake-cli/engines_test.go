@@ -97,6 +97,7 @@ func TestPasswordsAreNotShown(t *testing.T) {
 		"another scheme":  {statusUsage, "next --pool mysql://u:S3cr3t@h/d", "must be grpc://"},
 		"another store":   {statusUsage, "grpc --store mysql://u:S3cr3t@h/d", "must be bolt:PATH"},
 		"an option":       {statusUsage, "next --pool redis+sentry://h?password=S3cr3t&sentinel_password=S3cr3t", "must be grpc://"},
+		"another option":  {statusUsage, "next --pool redis+sentry://h?Password=x'S3cr3t", "must be grpc://"},
 		"no master":       {statusUsage, "next --pool redis+sentinel://u:S3cr3t@h?password=S3cr3t", "redis+sentinel://u@h is no URL of a Redis"},
 		"no Sentinel":     {statusFailed, "next --pool redis+sentinel://u:S3cr3t@127.0.0.1:1?master_name=m&password=S3cr3t", "cannot be reached"},
 		"no cluster":      {statusFailed, "next --pool redis+cluster://u:S3cr3t@127.0.0.1:1?addr=127.0.0.1:1", "cannot be reached"},

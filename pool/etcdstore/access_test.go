@@ -4,16 +4,19 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/easyflake/easyflake/layout"
@@ -134,10 +137,10 @@ func TestTLS(t *testing.T) {
 		url   string
 		fails string // "" if it works
 	}{
-		"no TLS there":           {"etcds://" + plain + "?ca=" + client.CA, "check that etcd speaks TLS there"},
+		"no TLS there":           {"etcds://" + plain + "?ca=" + client.CA, "whether they want TLS"},
 		"as it should be":        {"etcds://" + one + "?ca=" + client.CA + identity, ""},
 		"by its files alone":     {"etcd://" + one + "?ca=" + client.CA + identity, ""},
-		"without encryption":     {"etcd://" + one, "does not answer"},
+		"without encryption":     {"etcd://" + one, "whether they want TLS"},
 		"no authority":           {"etcds://" + one + "?tls=true" + identity, "certificate signed by unknown authority"},
 		"another authority":      {"etcds://" + one + "?ca=" + foreign.CA + identity, "certificate signed by unknown authority"},
 		"no certificate":         {"etcds://" + one + "?ca=" + client.CA, "certificate required"},
@@ -151,7 +154,7 @@ func TestTLS(t *testing.T) {
 				_, err := OpenURL(t.Context(), c.url, WithTimeout(2*time.Second), WithAttemptTimeout(time.Second))
 				require.ErrorContains(t, err, c.fails)
 				kind := ErrTLS
-				if strings.HasPrefix(c.url, "etcd:") {
+				if strings.Contains(c.fails, "want TLS") {
 					kind = ErrUnreachable
 				}
 				require.ErrorIs(t, err, kind)
@@ -185,4 +188,22 @@ func TestBadOptions(t *testing.T) {
 		var field *layout.FieldError
 		require.ErrorAs(t, err, &field, what)
 	}
+}
+
+// What TLS has said explains only why nobody answers, and only for a while.
+func TestRefusalExplainsSilence(t *testing.T) {
+	o, err := newOptions(nil)
+	require.NoError(t, err)
+	s := o.store(nil, true)
+	for _, broken := range []error{io.EOF, &net.OpError{Op: "read", Err: syscall.ECONNRESET}, context.DeadlineExceeded} {
+		s.refused.note(broken)
+		require.ErrorIs(t, s.explain(context.DeadlineExceeded), ErrUnreachable)
+	}
+	s.refused.note(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}})
+	require.ErrorIs(t, s.explain(context.DeadlineExceeded), ErrTLS)
+	for _, said := range []error{rpctypes.ErrGRPCNoLeader, rpctypes.ErrGRPCTimeout, rpctypes.ErrGRPCNoSpace} {
+		require.NotErrorIs(t, s.explain(said), ErrTLS)
+	}
+	s.refused.last.Load().at -= int64(refusedFor)
+	require.ErrorIs(t, s.explain(context.DeadlineExceeded), ErrUnreachable)
 }

@@ -16,8 +16,8 @@ var (
 	// once it does. Where TLS is what fails, it is [ErrTLS].
 	ErrUnreachable = errors.New("etcdstore: etcd does not answer; see that a majority of its members run and can be reached, and check the endpoints and whether they want TLS")
 
-	// ErrTLS says that no connection could be encrypted: one of the two sides does not
-	// accept the other's certificate, or etcd speaks without TLS at that port.
+	// ErrTLS says that etcd has not answered, and that TLS with a member has just failed:
+	// one of the two sides does not accept the other's certificate, for example.
 	ErrTLS = errors.New("etcdstore: TLS with etcd fails; check that etcd speaks TLS there, the certificate authority (ca), the name in etcd's certificate (server-name), and the certificate shown to it (cert, key)")
 
 	// ErrCredentials says that etcd wants a user and a password, or others.
@@ -45,11 +45,17 @@ func (s *Store) explain(err error) error {
 	case !transient(err):
 		return fmt.Errorf("etcdstore: %w", err)
 	default:
-		if refused := s.refused.reason(); refused != nil {
+		if refused := s.refused.reason(); refused != nil && !answered(err) {
 			return fmt.Errorf("%w: %w (%w)", ErrTLS, refused, err)
 		}
 	}
 	return fmt.Errorf("%w: %w", kind, err)
+}
+
+// answered reports whether it was etcd that said so.
+func answered(err error) bool {
+	_, own := errors.AsType[rpctypes.EtcdError](rpctypes.Error(err))
+	return own
 }
 
 // transient reports whether another attempt may succeed.

@@ -2,25 +2,47 @@ package etcdstore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/credentials"
+
+	"github.com/easyflake/easyflake/clock"
 )
 
-// refusal is why the latest attempt to encrypt a connection came to nothing. etcd's
-// client has only "context deadline exceeded" to say of it.
-type refusal struct{ last atomic.Pointer[error] }
+// refusal is why TLS has failed of late. etcd's client has only "context deadline
+// exceeded" to say of it.
+type refusal struct{ last atomic.Pointer[refused] }
 
-func (r *refusal) note(err error) { r.last.Store(&err) }
+type refused struct {
+	err error
+	at  int64 // Unix ns
+}
 
-// reason returns nil where nothing was refused since the last success.
-func (r *refusal) reason() error {
-	if last := r.last.Load(); last != nil {
-		return *last
+// refusedFor is how long a refusal explains why there is no answer: more than passes
+// between two attempts to connect.
+const refusedFor = 5 * time.Second
+
+// note keeps an error, if it is one of TLS, and not of a connection that broke.
+func (r *refusal) note(err error) {
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, otherwise := errors.AsType[tls.RecordHeaderError](err)
+	op, alert := errors.AsType[*net.OpError](err)
+	if certificate || otherwise || alert && (op.Op == "remote error" || op.Op == "local error") {
+		r.last.Store(&refused{err, clock.System{}.Now()})
 	}
-	return nil
+}
+
+// reason returns what explains that there was no answer just now, or nil.
+func (r *refusal) reason() error {
+	last := r.last.Load()
+	if last == nil || (clock.System{}).Now()-last.at > int64(refusedFor) {
+		return nil
+	}
+	return last.err
 }
 
 // handshakes is TLS that notes what was refused. If it has a name, that is what all
@@ -42,9 +64,7 @@ func (h *handshakes) ClientHandshake(ctx context.Context, name string, conn net.
 	if err == nil {
 		return &alerted{encrypted, h.refused}, info, nil
 	}
-	if ctx.Err() == nil { // nobody was in too much of a hurry to hear it
-		h.refused.note(err)
-	}
+	h.refused.note(err)
 	return nil, nil, err //nolint:wrapcheck // gRPC reads it
 }
 
@@ -68,7 +88,7 @@ func (c *alerted) Read(b []byte) (int, error) {
 		if c.refused.last.Load() != nil {
 			c.refused.last.Store(nil)
 		}
-	} else if alert, ok := errors.AsType[*net.OpError](err); ok && alert.Op == "remote error" {
+	} else {
 		c.refused.note(err)
 	}
 	return n, err //nolint:wrapcheck // gRPC reads it

@@ -84,21 +84,25 @@ func (s *Store) check(ctx context.Context, conn *pgx.Conn) error {
 		kind = ErrIsolation
 	default:
 		if err = checkVersion(version, s.schema); err == nil && direct {
-			err = explain(ctx, s.prepare(attempt, conn), s.schema)
+			err = explain(ctx, s.prepare(ctx, conn), s.schema)
 		}
 		return err
 	}
 	return fmt.Errorf("%w: %s", kind, advice(kind, s.schema))
 }
 
-// prepare has the server parse and plan once per connection what acquisitions and
-// renewals consist of: to do so each time is half of what they cost there.
+// prepare has the server parse once per connection, and plan a few times, what
+// acquisitions and renewals consist of: to do so each time is half of what they cost
+// there.
 func (s *Store) prepare(ctx context.Context, conn *pgx.Conn) error {
 	for _, sql := range []string{s.sql.share, s.sql.updateNode, s.sql.createNode, s.sql.nodes} {
 		if s.unprepared.Load() {
 			return nil
 		}
-		if _, err := conn.Prepare(ctx, sql, sql); s.mistaken(err) {
+		attempt, cancel := context.WithTimeout(ctx, s.timeout)
+		_, err := conn.Prepare(attempt, sql, sql)
+		cancel()
+		if s.mistaken(err) {
 			return nil
 		} else if err != nil {
 			return err //nolint:wrapcheck // explained by the caller

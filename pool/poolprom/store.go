@@ -78,6 +78,9 @@ func since(c clock.Clock, begun int64) float64 {
 	return time.Duration(max(0, c.Now()-begun)).Seconds()
 }
 
+// Doubtful implements [pool.Doubter].
+func (m *measuredStore) Doubtful() string { return pool.Doubtful(m.Store) }
+
 // Namespaces implements [pool.Store].
 func (m *measuredStore) Namespaces(ctx context.Context) ([]string, error) {
 	begun := m.clock.Now()

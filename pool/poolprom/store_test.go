@@ -52,6 +52,22 @@ func TestContracts(t *testing.T) {
 	}
 }
 
+// forgetful is a store that may have lost records.
+type forgetful struct{ *pool.Memory }
+
+func (forgetful) Doubtful() string { return "it was put back" }
+
+// What a store says of itself is heard through what measures it.
+func TestDoubtIsPassedOn(t *testing.T) {
+	c := begin()
+	for s, doubt := range map[pool.Store]string{pool.NewMemory(c, true): "", forgetful{pool.NewMemory(c, true)}: "it was put back"} {
+		m, err := poolprom.Store(s, prometheus.NewRegistry(), c)
+		require.NoError(t, err)
+		assert.Equal(t, doubt, pool.Doubtful(m))
+		assert.Equal(t, doubt, pool.Doubtful(pooltest.NewFaultyStore(m)))
+	}
+}
+
 // brittle is a store that takes its time and fails when it is told to.
 type brittle struct {
 	*pool.Memory

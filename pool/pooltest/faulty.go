@@ -134,6 +134,9 @@ var (
 	_ pool.WriteBeginner = (*FaultyStore)(nil)
 )
 
+// Doubtful implements [pool.Doubter].
+func (s *FaultyStore) Doubtful() string { return pool.Doubtful(s.Store) }
+
 // Namespaces implements [pool.Store].
 func (s *FaultyStore) Namespaces(ctx context.Context) ([]string, error) {
 	return through(ctx, &s.Faults, "Namespaces", s.Store.Namespaces)

@@ -135,6 +135,9 @@ type timed struct {
 // Now implements [pool.Store].
 func (s timed) Now(ctx context.Context) (int64, error) { return s.clock.Now(), ctx.Err() }
 
+// Doubtful implements [pool.Doubter].
+func (s timed) Doubtful() string { return pool.Doubtful(s.Store) }
+
 // BeginWrite implements [pool.WriteBeginner].
 func (s timed) BeginWrite(w pool.Write) func(context.Context) (uint64, error) {
 	return beginWrite(s.Store, w)

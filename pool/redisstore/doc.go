@@ -28,8 +28,8 @@
 // ever expires. The time is the server's.
 //
 // The user needs the keys of the prefix, and the commands EVAL, EVALSHA, HGET, HMGET,
-// HSET, HKEYS, ZADD, ZRANGEBYLEX, EXISTS, TIME and INFO. CONFIG GET, where allowed,
-// is used for a hint in the log.
+// HSET, HKEYS, ZADD, ZRANGEBYLEX, EXISTS, TIME and INFO; in a cluster CLUSTER SLOTS as
+// well. CONFIG GET, where allowed, is used for a hint in the log.
 //
 // # When records were lost
 //

@@ -53,7 +53,7 @@ func (s *Store) judge(st *state) error {
 	case st.run == "" || st.replid == "" || st.role == "" || st.policy == "":
 		return s.errorf(ErrUnsupported, nil, "it does not tell its run_id, master_replid, role and maxmemory_policy (INFO), without which lost records go unnoticed: use Redis 6.2 or newer, or what is like it")
 	case st.role != "master":
-		return s.errorf(ErrReadOnly, nil, "it is a replica: name the master, or use a client that follows it")
+		return s.errorf(ErrReadOnly, nil, "it is a replica: name the master, or have Sentinel name it (redis+sentinel://)")
 	case strings.HasPrefix(st.policy, "allkeys-"):
 		return s.errorf(ErrEviction, nil, "its maxmemory-policy %s drops any key when memory runs short: set noeviction", st.policy)
 	case st.format != "" && st.format != format:

@@ -77,9 +77,10 @@ func replies() []struct {
 		{"invalid password", "the password is wrong: check the one in the URL", ErrAccess},
 		{"NOPERM", "the user lacks a permission: allow it the keys of the prefix, and the commands that the documentation of redisstore lists", ErrAccess},
 		{"The user executing the script can't run", "the user lacks a permission: allow it the commands that the documentation of redisstore lists", ErrAccess},
-		{"READONLY", "it is a replica, and takes no writes: name the master, or use a client that follows it", ErrReadOnly},
-		{"MOVED", "it is one of a cluster: use a cluster client (redisstore.New)", ErrCluster},
-		{"ASK", "it is one of a cluster: use a cluster client (redisstore.New)", ErrCluster},
+		{"READONLY", "it is a replica, and takes no writes: name the master, or have Sentinel name it (redis+sentinel://)", ErrReadOnly},
+		{"MOVED", "it is one of a cluster: write redis+cluster://, or use a cluster client", ErrCluster},
+		{"ASK", "it is one of a cluster: write redis+cluster://, or use a cluster client", ErrCluster},
+		{"This instance has cluster support disabled", "it is of no cluster: write redis:// in place of redis+cluster://", ErrAddress},
 		{"CROSSSLOT", "it does not go by hash tags", ErrUnsupported},
 		{"OOM", "its memory is used up: raise maxmemory, or free some; nothing was written", ErrRefused},
 		{"MISCONF", "it cannot save to its disk, and takes no writes: see to the disk; nothing was written", ErrRefused},
@@ -111,6 +112,9 @@ func (s *Store) explain(err error) error {
 	}
 	if errors.Is(err, redis.Nil) && strings.Contains(err.Error(), "sentinels") { // go-redis has no error for that
 		return s.errorf(ErrUnreachable, err, "the Sentinels know no master of this name: check the one in the URL (master_name)")
+	}
+	if strings.Contains(strings.ToLower(err.Error()), "unknown command 'sentinel'") { // of all of them, in one error
+		return s.errorf(ErrAddress, err, "what is named there is no Sentinel: name some, at port 26379 most likely, or write redis:// in place of redis+sentinel://")
 	}
 	for _, r := range replies() {
 		if replied(err, r.prefix) {

@@ -111,3 +111,20 @@ func TestRedacted(t *testing.T) {
 		assert.Equal(t, shown, Redacted(address))
 	}
 }
+
+// Somebody has named one kind of server in place of another.
+func TestOpenAnotherKind(t *testing.T) {
+	srv := redistest.Start(t)
+	refused(t, "redis+cluster://"+srv.Addr(), ErrAddress, "write redis:// in place")
+	refused(t, "redis+sentinel://"+srv.Addr()+"?master_name=m", ErrAddress, "is no Sentinel")
+	member := redistest.StartCluster(t, 2, 0).Masters[0]
+	var err error
+	for n := 0; err == nil; n++ { // the keys of half of all stores are at the other one
+		var s *Store
+		if s, err = Open(t.Context(), "redis://"+member.Addr(), WithPrefix(fmt.Sprint(n)), WithFresh(), quiet()); err == nil {
+			require.NoError(t, s.Close())
+		}
+	}
+	require.ErrorIs(t, err, ErrCluster)
+	require.ErrorContains(t, err, "write redis+cluster://")
+}

@@ -143,7 +143,7 @@ func kind(err error) string {
 			return known.Error()
 		}
 	}
-	text, _, _ := strings.Cut(err.Error(), ":")
+	text, _, _ := strings.Cut(err.Error(), "; try again in ") // which each time is another
 	return text
 }
 

@@ -49,6 +49,13 @@ func drill(t *testing.T, store string, steps func(d *drilled) []step, first ...s
 		await(t, port, d.servers[i])
 		endpoints = append(endpoints, grpcpool.Endpoint{Host: "127.0.0.1", Port: port})
 	}
+	defer func() {
+		if t.Failed() {
+			for i, s := range d.servers {
+				t.Logf("server %d said:\n%s", i, s.said)
+			}
+		}
+	}()
 	d.begin("at first")
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,8 +137,10 @@ func (s *Server) Try() error {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
-		err := c.Ping(context.Background()).Err()
-		if err == nil || redis.HasErrorPrefix(err, "NOAUTH") {
+		info, err := c.Info(context.Background(), "server").Result()
+		// Another one that has taken the port meanwhile answers, too.
+		own := strings.Contains(info, fmt.Sprintf("process_id:%d\r\n", cmd.Process.Pid))
+		if own || redis.HasErrorPrefix(err, "NOAUTH") {
 			s.cmd = cmd
 			s.stop = func() {
 				_ = cmd.Process.Kill()
