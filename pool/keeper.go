@@ -291,7 +291,7 @@ func (k *keeper) tell(ctx context.Context, revision uint64) (r reading, written 
 		case err != nil && i == 0:
 			return r, 0, err
 		case err != nil:
-			return r, revision, nil // as it was told before
+			return r, revision, nil //nolint:nilerr // as it was told before
 		}
 		if r, revision = next, written; k.pool.elapsed()-r.asked < lookEvery {
 			break
