@@ -56,11 +56,9 @@ func (m *measurements) figures() string {
 		{"`Sharded.Next`, cycle counter", "easyflake-sharded-tsc", "Next", "sec/op"},
 		{"`Sharded.Next`, coarse clock (1 ms)", "easyflake-sharded-coarse", "Next", "sec/op"},
 		{"`Atomic.Next`, cycle counter", "easyflake-atomic-tsc", "Next", "sec/op"},
-		{"`Mutex.Next`, cycle counter", "easyflake-mutex-tsc", "Next", "sec/op"},
 		{"`Sharded.Fill` of 256, an ID", "easyflake-sharded-tsc", "Fill", "sec/id"},
 		{"bwmarrin/snowflake", "bwmarrin", "Next", "sec/op"},
 		{"sony/sonyflake v2", "sonyflake2", "Next", "sec/op"},
-		{"google/uuid v7 (128 bits), after `EnableRandPool`", "uuid-google-v7-pool", "Next", "sec/op"},
 	} {
 		from := list
 		if row.from == "Fill" {
