@@ -185,6 +185,11 @@ func (m *machine) accept(e event, now int64) []action {
 	m.last = max(m.last, g.From-1)
 	m.failures = 0
 	due := m.due(g, e.random)
+	if off != nil {
+		// One of the clocks is wrong, and may be set right at any moment, the pool's by
+		// years: what is left of the window by that says nothing.
+		due = min(due, jittered(longestRetry, e.random))
+	}
 	m.grant, m.renewal = g, Renewal{}
 	actions := []action{
 		{kind: toOpen, window: layout.Window{Node: g.Node, From: g.From, Until: g.Until}},

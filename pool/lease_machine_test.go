@@ -662,3 +662,29 @@ func TestGrantFoundLateBlamesNoClock(t *testing.T) {
 	}
 	assert.Positive(t, said)
 }
+
+// A renewal that adds a lot, by a pool's clock that is years behind, and is over by the
+// own clock, is asked for again soon: either clock may be set right at any moment.
+func TestMachineAsksAgainWhereClocksDisagree(t *testing.T) {
+	d := newLife(t)
+	g := d.hold()
+	d.now += int64(3 * time.Second)
+	d.do(event{kind: rang})
+	d.now += int64(20 * time.Minute)
+	d.do(event{kind: refused, request: d.m.request, err: ErrClockJumped})
+	d.do(event{kind: rang})
+	g.Revision++
+	g.Now = d.now - int64(12*365*24*time.Hour)
+	g.Until += int64(10 * time.Minute / time.Millisecond)
+	said := false
+	for _, a := range d.do(event{kind: granted, request: d.m.request, grant: g}) {
+		switch a.kind {
+		case toSet:
+			assert.LessOrEqual(t, a.at-d.now, int64(longestRetry)*11/10)
+		case toSay:
+			var off *ClockOffError
+			said = errors.As(a.err, &off)
+		}
+	}
+	assert.True(t, said)
+}

@@ -182,6 +182,7 @@ func TestSimRegressions(t *testing.T) {
 	}{
 		{191507281515047, Nothing, "at the end of the layout's life no floor is higher than a lease that reaches as far, and an old copy's was renewed"},
 		{6554400471051, Nothing, "a write that was given up made a pool forget renewals, and a copy that had been left behind was renewed"},
+		{71378546262930, Nothing, "a holder that could not use what it was granted, by a clock years back, asked again only after twice what had been added"},
 		{53, Copies, "a copy of a client gave back the lease that the original went on with"},
 	} {
 		t.Run(c.why, func(t *testing.T) { must(t, &Runner{Break: c.broke}, c.seed) })
