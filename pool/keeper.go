@@ -22,7 +22,7 @@ type keeper struct {
 	noted    int64 // the mark in the store
 	revision uint64
 
-	behind             bool             // the wall clock was, at the last look, a mark that was noted
+	behind             bool             // at the last look the wall clock was behind the time to go by
 	acceptanceRevision uint64           // of the last acceptance seen
 	seen               [2]time.Duration // when the notes were last read, and when before that
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/easyflake/easyflake/clock"
 	"github.com/easyflake/easyflake/layout"
 	"github.com/easyflake/easyflake/pool"
 	"github.com/easyflake/easyflake/pool/pooltest"
@@ -61,21 +60,13 @@ func TestClusterOfThree(t *testing.T) {
 	c := redistest.StartCluster(t, 3, 0)
 	cluster := clusterClient(t, c, 5*time.Second)
 	n := 0
-	f := pooltest.StoreFactory{
-		New: func(t *testing.T, _ clock.Clock) pooltest.Storage {
-			t.Helper()
-			n++
-			prefix := fmt.Sprintf("test%d:", n)
-			return pooltest.Storage{
-				Open: func() (pool.Store, error) {
-					return New(context.WithoutCancel(t.Context()), cluster, WithPrefix(prefix), WithFresh(), quiet())
-				},
-				Crash: func(s pool.Store) { require.NoError(t, s.Close()) },
-			}
-		},
-		Durable:  true,
-		OwnClock: true,
-	}
+	f := factoryOf(func(*testing.T) func(context.Context) (*Store, error) {
+		n++
+		prefix := fmt.Sprintf("test%d:", n)
+		return func(ctx context.Context) (*Store, error) {
+			return New(ctx, cluster, WithPrefix(prefix), WithFresh(), quiet())
+		}
+	})
 	t.Run("contract", func(t *testing.T) { pooltest.RunStore(t, f) })
 	t.Run("keys", func(t *testing.T) { testClusterKeys(t, c, cluster) })
 }

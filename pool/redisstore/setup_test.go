@@ -94,15 +94,24 @@ func open(tb testing.TB, url string, opts ...Option) *Store {
 }
 
 func factory() pooltest.StoreFactory {
+	return factoryOf(func(t *testing.T) func(context.Context) (*Store, error) {
+		t.Helper()
+		url := address(t)
+		prefix := newPrefix(t, url)
+		return func(ctx context.Context) (*Store, error) {
+			return Open(ctx, url, WithPrefix(prefix), WithFresh(), quiet())
+		}
+	})
+}
+
+// factoryOf makes storages; each is opened by what next returns for it.
+func factoryOf(next func(t *testing.T) func(context.Context) (*Store, error)) pooltest.StoreFactory {
 	return pooltest.StoreFactory{
 		New: func(t *testing.T, _ clock.Clock) pooltest.Storage {
 			t.Helper()
-			url := address(t)
-			prefix := newPrefix(t, url)
+			open := next(t)
 			return pooltest.Storage{
-				Open: func() (pool.Store, error) {
-					return Open(context.WithoutCancel(t.Context()), url, WithPrefix(prefix), WithFresh(), quiet())
-				},
+				Open:  func() (pool.Store, error) { return open(context.WithoutCancel(t.Context())) },
 				Crash: func(s pool.Store) { require.NoError(t, s.Close()) },
 			}
 		},
